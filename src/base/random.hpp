@@ -5,6 +5,9 @@
 
 namespace jevons {
 
+__extension__ typedef unsigned __int128 Uint128;
+__extension__ typedef __int128 Int128;
+
 struct Seed {
   std::uint64_t value = 1;
 };
@@ -26,7 +29,7 @@ class Stream {
   constexpr std::uint64_t bits() { return mix(key_ + kGolden * ++drawn_); }
   constexpr double uniform() { return double(bits() >> 11) * 0x1p-53; }                      // [0, 1)
   constexpr std::uint64_t below(std::uint64_t n) {                                           // [0, n), Lemire's multiply-shift
-    return std::uint64_t((static_cast<unsigned __int128>(bits()) * n) >> 64);
+    return std::uint64_t((Uint128(bits()) * n) >> 64);
   }
   double exponential() { return -std::log1p(-uniform()); }                                    // mean 1
   /// Standard normal by inversion-free polar-less Box-Muller; uses two draws.
