@@ -172,6 +172,12 @@ Result<void> Settings::load_yaml(const std::string& yaml, const std::string& fil
   return flatten(*this, root, "", file, 0);
 }
 
+void Settings::lay_over(const Settings& given) {
+  for (const auto& [path, setting] : given.values_) {
+    if (setting.file != "default") values_.insert_or_assign(path, setting);
+  }
+}
+
 const Setting& Settings::setting(std::string_view path) const {
   const auto it = values_.find(path);
   JEVONS_ENSURE(it != values_.end());

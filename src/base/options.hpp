@@ -44,6 +44,9 @@ class Settings {
   /// A scenario file: nested mappings become dotted paths. Unknown or repeated keys, lists and wrong types are errors with their line.
   Result<void> load_yaml(const std::string& yaml, const std::string& file);
 
+  /// Copies everything `given` holds that is not a default: flags over a scenario file.
+  void lay_over(const Settings& given);
+
   bool has(std::string_view path) const { return values_.contains(path); }
   double number(std::string_view path) const;  // requires has(path)
   long long integer(std::string_view path) const { return static_cast<long long>(number(path)); }
