@@ -108,7 +108,7 @@ void read_nemotron_h(Reader& r, Model& m) {
   g.kv_heads = r.count("num_key_value_heads", 8);
   g.k_dim = g.v_dim = int(r.size_of({"head_dim", "attention_head_dim"}, 128, 1 << 14));
   if (!r.failed() && g.heads % g.kv_heads != 0) r.fail_at("num_key_value_heads", "does not divide num_attention_heads", "KV heads that divide the heads");
-  g.qkv_bias = g.out_bias = r.flag("attention_bias", false);
+  r.refuse("attention_bias", r.flag("attention_bias", false), "an attention bias");
   g.window = r.size_or_zero("sliding_window", 0, std::int64_t{1} << 40);
   Mamba2 s{r.count("mamba_num_heads", 128), r.count("mamba_head_dim", 64), r.count("ssm_state_size", 128), r.count("n_groups", 8), r.count("conv_kernel", 4, 64)};
   s.conv_bias = r.flag("use_conv_bias", true);
@@ -153,6 +153,9 @@ void read_minimax_text(Reader& r, Model& m) {
   auto full = read_layer_types(r, layers, "full_attention", "linear_attention");
   if (full.empty()) {
     for (const auto x : r.list("attn_type_list")) full.push_back(x == 1);
+  }
+  if (full.empty() && r.family() == "minimax") {
+    for (int i = 0; i < layers; ++i) full.push_back(i % 2 == 0);
   }
   if (int(full.size()) != layers) r.fail_at("attn_type_list", "has a number of entries other than the layers", "one entry a layer: 1 softmax, 0 lightning");
   Moe moe{.experts = r.count("num_local_experts", 8), .top_k = r.count("num_experts_per_tok", 2)};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace jevons::model {
@@ -143,9 +144,32 @@ void Reader::take_from(const Reader& other) {
   if (!error_ && other.error_) error_ = other.error_;
 }
 
+namespace {
+
+// hidden_size and vocab_size of the configuration classes in transformers 5.23. Families without a row live outside transformers
+// and must state theirs.
+struct ClassSizes {
+  std::string_view family;
+  std::int64_t hidden, vocab;
+};
+constexpr ClassSizes kClassSizes[] = {
+    {"llama", 4096, 32000},         {"mistral", 4096, 32000},        {"ministral3", 4096, 131072},      {"mixtral", 4096, 32000},
+    {"qwen2", 4096, 151936},        {"qwen2_moe", 2048, 151936},     {"qwen3", 4096, 151936},           {"qwen3_moe", 2048, 151936},
+    {"qwen3_next", 2048, 151936},   {"qwen3_5", 4096, 248320},       {"qwen3_5_text", 4096, 248320},    {"qwen3_5_moe", 2048, 248320},
+    {"qwen3_5_moe_text", 2048, 248320}, {"deepseek_v2", 4096, 102400}, {"deepseek_v3", 7168, 129280},   {"deepseek_v32", 7168, 129280},
+    {"deepseek_v4", 4096, 129280},  {"glm4_moe", 4096, 151552},      {"glm_moe_dsa", 6144, 154880},     {"gemma2", 2304, 256000},
+    {"gemma3", 2304, 262208},       {"gemma3_text", 2304, 262208},   {"gemma4", 2304, 262144},          {"gemma4_text", 2304, 262144},
+    {"gpt_oss", 2880, 201088},      {"jamba", 4096, 65536},          {"llama4_text", 5120, 202048},     {"longcat_flash", 6144, 131072},
+    {"minimax", 4096, 32000},       {"minimax_m2", 3072, 200064},    {"nemotron_h", 4096, 131072},      {"phi3", 3072, 32064},
+    {"olmo2", 4096, 50304},         {"kimi_linear", 2304, 163840},   {"step3p5", 4096, 128815},         {"mimo_v2_flash", 4096, 152576}};
+
+}  // namespace
+
 void read_common(Reader& r, Model& m, bool tied_by_default) {
-  m.hidden = r.size("hidden_size", {}, 1 << 18);
-  m.vocab = r.size("vocab_size", {}, 1 << 26);
+  const auto sizes = std::find_if(std::begin(kClassSizes), std::end(kClassSizes), [&](const ClassSizes& c) { return c.family == r.family(); });
+  const bool known = sizes != std::end(kClassSizes);
+  m.hidden = r.size("hidden_size", known ? std::optional(sizes->hidden) : std::nullopt, 1 << 18);
+  m.vocab = r.size("vocab_size", known ? std::optional(sizes->vocab) : std::nullopt, 1 << 26);
   m.tied = r.flag("tie_word_embeddings", tied_by_default);
   m.max_context = r.size_or_zero("max_position_embeddings", 0, std::int64_t{1} << 40);
 }
