@@ -1,0 +1,85 @@
+#include "step/placement.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace jevons::step {
+namespace {
+
+using model::Group;
+
+int heads_of(const model::Attention& a) {
+  return std::visit(
+      [](const auto& x) {
+        using A = std::decay_t<decltype(x)>;
+        if constexpr (std::is_same_v<A, std::monostate> || std::is_same_v<A, model::Mamba1>) return 0;
+        else if constexpr (std::is_same_v<A, model::GatedDeltaNet>) return x.v_heads;
+        else return x.heads;
+      },
+      a);
+}
+
+}  // namespace
+
+std::string name(const Placement& p) {
+  std::string s = fmt::format("TP{}", p.tp);
+  if (p.dp > 1) s += fmt::format(" DP{}", p.dp);
+  if (p.ep > 1) s += fmt::format(" EP{}", p.ep);
+  if (p.pp > 1) s += fmt::format(" PP{}", p.pp);
+  return s;
+}
+
+Result<void> check_placement(const model::Model& m, const Placement& p) {
+  const auto refuse = [](std::string key, std::string what, std::string expected) { return bad_input("placement." + key, std::move(what), std::move(expected)); };
+  if (p.tp < 1 || p.pp < 1 || p.dp < 1 || p.ep < 1) return refuse("tp", "a size below 1", "sizes of at least 1");
+  if (p.pp > m.layers()) return refuse("pp", fmt::format("{} stages for {} layers", p.pp, m.layers()), "at most one stage a layer");
+  bool experts = false;
+  for (const auto& k : m.kinds) {
+    const int heads = heads_of(k.layer.attention);
+    if (heads > 0 && heads % p.tp != 0) return refuse("tp", fmt::format("{} does not divide {} attention heads", p.tp, heads), "a divisor of the heads");
+    if (k.layer.moe) {
+      experts = true;
+      if (p.ep > 1 && k.layer.moe->experts % p.ep != 0) return refuse("ep", fmt::format("{} does not divide {} experts", p.ep, k.layer.moe->experts), "a divisor of the experts");
+    }
+  }
+  if (p.ep > 1 && !experts) return refuse("ep", "set for a model without experts", "1");
+  if (p.ep > 1 && (p.tp * p.dp) % p.ep != 0) return refuse("ep", fmt::format("{} does not divide tp x dp = {}", p.ep, p.tp * p.dp), "a divisor of tp x dp");
+  return {};
+}
+
+double rank_weights(const Subject& s, const Placement& p) {
+  const auto& b = s.weight_bytes;
+  const double routed = b[Group::routed] + b[Group::expert_bias];
+  // Routers, norms and residual weights are small and held by every rank.
+  const double repeated = b[Group::router] + b[Group::norm] + b[Group::hc] + b[Group::attn_res] + b[Group::sink] + b[Group::bias];
+  const double split = b.main() - routed - repeated;
+  return (split / p.tp + repeated + routed / (p.tp * p.dp)) / p.pp + b.mtp / (p.tp * p.dp);
+}
+
+double rank_share(const model::CacheGroup& g, int tp) { return 1.0 / std::min(tp, std::max(1, g.shards)); }
+
+double rank_cache(const Subject& s, const Placement& p, std::int64_t context) {
+  double sum = 0;
+  for (const auto& g : s.cache) sum += model::cache_stored(std::span(&g, 1), context) * rank_share(g, p.tp);
+  return sum / p.pp;
+}
+
+Memory memory(const Subject& s, const Placement& p) {
+  Memory m;
+  const double card = s.chip.memory_reported ? s.chip.memory_reported->value.value() : s.chip.memory ? s.chip.memory->value.value() : 0;
+  m.capacity = card * s.memory_utilization;
+  m.weights = rank_weights(s, p);
+  m.reserve = s.reserve;
+  m.for_cache = m.capacity - m.weights - m.reserve;
+  return m;
+}
+
+double sequences_that_fit(const Subject& s, const Placement& p, std::int64_t context) {
+  const Memory m = memory(s, p);
+  if (!m.fits()) return 0;
+  return std::floor(m.for_cache / rank_cache(s, p, context)) * p.dp;
+}
+
+}  // namespace jevons::step

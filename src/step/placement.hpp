@@ -1,0 +1,53 @@
+#pragma once
+// How one replica of a model is spread over accelerators, and what memory it takes there.
+#include <string>
+
+#include "catalog/accelerator.hpp"
+#include "model/weights.hpp"
+
+namespace jevons::step {
+
+/// One replica: tp x dp x pp accelerators. Attention is split over tp and repeated over dp (each dp rank has its own cache and
+/// sequences); experts are split over ep of the tp x dp ranks, and inside an expert over the rest.
+struct Placement {
+  int tp = 1, pp = 1, dp = 1, ep = 1;
+  int accelerators() const { return tp * pp * dp; }
+  int expert_tp() const { return tp * dp / ep; }
+  bool operator==(const Placement&) const = default;
+};
+/// "TP8", "TP4 DP2 EP8".
+std::string name(const Placement& p);
+/// Checks that heads, experts and layers divide. Errors name the placement key.
+Result<void> check_placement(const model::Model& m, const Placement& p);
+
+/// A model on an accelerator: everything that does not depend on the placement.
+struct Subject {
+  const model::Model* model = nullptr;
+  model::Parameters parameters;
+  model::WeightScheme weights;
+  model::WeightBytes weight_bytes;
+  std::vector<model::CacheGroup> cache;
+  catalog::Accelerator chip;
+  double memory_utilization = 0.9;
+  double reserve = 4e9;  // bytes an engine takes beside weights and cache
+};
+
+/// Bytes on the fullest rank.
+struct Memory {
+  double capacity = 0;   // what the engine may use: memory x utilization
+  double weights = 0, reserve = 0;
+  double for_cache = 0;  // capacity - weights - reserve; negative: does not fit
+  bool fits() const { return for_cache > 0; }
+};
+Memory memory(const Subject& s, const Placement& p);
+
+/// Weight bytes on one rank, MTP included when `mtp`.
+double rank_weights(const Subject& s, const Placement& p);
+/// Share of a cache group that one rank of the tensor-parallel group holds: latents and index keys are held by every rank.
+double rank_share(const model::CacheGroup& g, int tp);
+/// Bytes of one sequence with `context` tokens on one rank of its attention group, one pipeline stage.
+double rank_cache(const Subject& s, const Placement& p, std::int64_t context);
+/// Sequences of `context` tokens that fit one replica at once, all attention ranks together.
+double sequences_that_fit(const Subject& s, const Placement& p, std::int64_t context);
+
+}  // namespace jevons::step

@@ -1,0 +1,265 @@
+#include "step/step_time.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "fabric/collectives.hpp"
+
+namespace jevons::step {
+namespace {
+
+using model::Group;
+using Operand = model::WeightFormat::Operand;
+
+// Kernel times neither add nor hide each other fully: (a^q + b^q)^(1/q).
+double smooth_max(double a, double b, double q) {
+  const double high = std::max(a, b);
+  return high <= 0 ? 0 : high * std::pow(std::pow(a / high, q) + std::pow(b / high, q), 1 / q);
+}
+
+struct Peak {
+  double flops = 0;
+  Operand used = Operand::bf16;
+};
+// The rate a format multiplies at. A chip without units for it dequantizes and multiplies in bf16.
+Peak peak_of(const catalog::Accelerator& chip, Operand wanted) {
+  const auto value = [](const catalog::Maybe<FlopsPerSecond>& p) { return p ? p->value.value() : 0; };
+  if (wanted == Operand::fp4 && value(chip.peak_fp4) > 0) return {value(chip.peak_fp4), Operand::fp4};
+  if (wanted == Operand::fp4 || wanted == Operand::fp8) {
+    if (value(chip.peak_fp8) > 0 && wanted == Operand::fp8) return {value(chip.peak_fp8), Operand::fp8};
+  }
+  if (wanted == Operand::int8 && value(chip.peak_int8) > 0) return {value(chip.peak_int8), Operand::int8};
+  return {value(chip.peak_bf16), Operand::bf16};
+}
+
+std::string_view suffix(Operand o) { return o == Operand::bf16 ? "bf16" : o == Operand::fp4 ? "fp4" : "fp8"; }
+
+// Short kernels of a layer beside products, attention core and experts, counted in the engines' decoder layers.
+double short_kernels(const model::Attention& a) {
+  return std::visit(
+      [](const auto& x) -> double {
+        using A = std::decay_t<decltype(x)>;
+        if constexpr (std::is_same_v<A, std::monostate>) return 2;
+        else if constexpr (std::is_same_v<A, model::Gqa>) return (x.qk_norm == model::QkNorm::per_layer ? 8 : x.qk_norm == model::QkNorm::per_head ? 6 : 5) + (x.index_heads > 0 ? 7 : 0);
+        else if constexpr (std::is_same_v<A, model::Mla>) return x.indexer && x.indexer->own ? 16 : 9;
+        else if constexpr (std::is_same_v<A, model::Csa>) return x.indexer.heads > 0 ? 16 : 12;
+        else return 10;
+      },
+      a);
+}
+
+double attention_gemms(const model::Attention& a) {
+  return std::visit(
+      [](const auto& x) -> double {
+        using A = std::decay_t<decltype(x)>;
+        if constexpr (std::is_same_v<A, std::monostate>) return 0;
+        else if constexpr (std::is_same_v<A, model::Mla>) return 5 + (x.indexer && x.indexer->own ? 3 : 0);
+        else if constexpr (std::is_same_v<A, model::Csa>) return 5 + (x.ratio > 0 ? 1 : 0) + (x.indexer.heads > 0 ? 2 : 0);
+        else if constexpr (std::is_same_v<A, model::Gqa>) return x.q_rank > 0 ? 3 : 2;
+        else return 3;
+      },
+      a);
+}
+
+std::string_view constants_name(const catalog::Accelerator& chip) {
+  const std::string_view own = chip.thing->attribute("kernel_constants");
+  return own.empty() ? "hopper" : own;
+}
+
+// gemm and moe: endings of the constants' names for the formats in use.
+Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Operand gemm, std::string_view moe) {
+  KernelConstants c{};
+  const std::string_view own = chip.thing->attribute("kernel_constants");
+  c.borrowed = own.empty();
+  JEVONS_TRY(c.thing, catalog.find(catalog::Section::efficiency, constants_name(chip)));
+  const catalog::Thing& t = *c.thing;
+  std::string missing;
+  const auto value = [&](const std::string& key) {
+    const auto* f = t.find(key);
+    if (f == nullptr) missing = key;
+    return f == nullptr ? 0.0 : f->value;
+  };
+  c.weight_stream = value("weight_stream_fraction");
+  c.kv_stream = value("kv_stream_fraction");
+  c.decode_attention = value("decode_attention_fraction");
+  c.prefill_attention = value("prefill_attention_fraction");
+  c.attention_floor = value("attention_floor");
+  c.short_kernel = value("short_kernel");
+  c.host_per_sequence = value("host_per_sequence");
+  c.expert_cost = value("expert_cost");
+  c.routing_exponent = value("routing_exponent");
+  const std::string g(suffix(gemm)), e(moe);
+  c.gemm_floor = value("gemm_floor_" + g);
+  c.gemm_fraction = value("gemm_fraction_" + g);
+  c.moe_floor = value("moe_floor_" + e);
+  c.moe_stream = value("moe_stream_" + e);
+  c.moe_flop = value("moe_flop_" + e);
+  c.moe_half_width = value("moe_half_width_" + e);
+  c.moe_token = value("moe_token_" + e);
+  for (int i = 0; i < 3; ++i) {
+    const std::string n = std::to_string(2 << i);
+    c.allreduce_alpha[i] = value("allreduce_alpha_" + n);
+    c.allreduce_beta[i] = value("allreduce_beta_" + n);
+    c.allreduce_kink[i] = value("allreduce_kink_" + n);
+  }
+  if (!missing.empty()) return bad_input(std::string(t.file), "lacks " + missing, "every constant of the step-time form");
+  const catalog::Thing* band = c.thing;
+  if (c.borrowed) {
+    JEVONS_TRY(band, catalog.find(catalog::Section::efficiency, "borrowed"));
+    // A chip's own measured fractions replace borrowed ones where it has them.
+    const auto gemm_own = gemm == Operand::bf16 ? chip.gemm_bf16_fraction : gemm == Operand::int8 ? chip.gemm_int8_fraction : chip.gemm_fp8_fraction;
+    c.gemm_fraction = gemm_own.value_or(c.gemm_fraction);
+    c.weight_stream = chip.hbm_fraction.value_or(c.weight_stream);
+  }
+  c.band = band->number("band_p90").value_or(0.45);
+  return c;
+}
+
+}  // namespace
+
+Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& s, const Placement& p) {
+  JEVONS_CHECK(check_placement(*s.model, p));
+  const auto lacks = [&](std::string_view key) {
+    return fail({ErrorCode::bad_input, std::string(s.chip.thing->file), 0, std::string(key), fmt::format("{} has no {} in the catalogue", s.chip.thing->name, key),
+                 "a value with its source", "no public figure was found; give yours with --catalog DIR"});
+  };
+  if (!s.chip.hbm_bandwidth) return lacks("hbm_bandwidth");
+  if (!s.chip.memory) return lacks("memory");
+  if (!s.chip.peak_bf16) return lacks("peak_bf16");
+  StepTime t;
+  t.subject_ = &s;
+  t.placement_ = p;
+  // Experts in mxfp4 multiply with wider activations; which, depends on the kernel generation.
+  JEVONS_TRY(const catalog::Thing* kernels, catalog.find(catalog::Section::efficiency, constants_name(s.chip)));
+  const bool mxfp4 = s.weights.routed.name == "mxfp4";
+  const Operand routed = !mxfp4 ? s.weights.routed.operand : kernels->attribute("mxfp4_operand") == "fp8" ? Operand::fp8 : Operand::bf16;
+  const Peak gemm = peak_of(s.chip, s.weights.attention.operand), moe = peak_of(s.chip, routed);
+  if (gemm.used != s.weights.attention.operand || moe.used != routed) {
+    t.operand_note = fmt::format("{} has no units for {}: weights are dequantized and multiplied in bf16", s.chip.thing->name, s.weights.name);
+  }
+  JEVONS_TRY(t.constants_, read_constants(catalog, s.chip, gemm.used, mxfp4 ? "mxfp4" : suffix(s.weights.routed.operand)));
+  t.bandwidth_ = s.chip.hbm_bandwidth->value.value();
+  t.gemm_peak_ = gemm.flops;
+  t.moe_peak_ = moe.flops;
+  t.bf16_peak_ = s.chip.peak_bf16->value.value();
+  for (const auto& k : s.model->kinds) {
+    const model::Counts c = model::layer_parameters(k.layer, s.model->hidden);
+    KindCost kc;
+    kc.count = double(k.count) / p.pp;
+    const auto bits = [&](Group g) { return model::format_of(s.weights, g).bits / 8; };
+    for (const Group g : {Group::attn, Group::linear_attn, Group::compressor, Group::indexer, Group::indexer_bf16, Group::latent, Group::dense_ffn, Group::shared, Group::router, Group::hc}) {
+      const double split = g == Group::router || g == Group::hc ? 1 : p.tp;  // held by every rank
+      kc.gemm_bytes += double(c[g]) * bits(g) / split;
+      kc.gemm_flops_per_token += 2.0 * double(c[g]) / split;
+    }
+    kc.has_attention = !std::holds_alternative<std::monostate>(k.layer.attention);
+    kc.gemms = attention_gemms(k.layer.attention) + (k.layer.dense ? 2 : 0);
+    kc.short_kernels = short_kernels(k.layer.attention) + (k.layer.moe ? 3 : 0);
+    kc.reductions = (kc.has_attention ? 1 : 0) + (k.layer.dense || k.layer.moe ? 1 : 0);
+    if (const auto& e = k.layer.moe) {
+      kc.has_moe = true;
+      kc.gemms += 1 + (e->shared_width > 0 ? 2 : 0) + (e->latent > 0 ? 2 : 0);
+      kc.experts = e->experts;
+      kc.top_k = e->real_top_k > 0 ? e->real_top_k : e->top_k;
+      const double one = double(c[Group::routed]) / e->experts / p.expert_tp();
+      kc.expert_bytes = one * bits(Group::routed);
+      kc.expert_flops = 2 * one;
+      kc.expert_width = double(e->width) / p.expert_tp();
+    }
+    t.kinds_.push_back(kc);
+  }
+  const Group head = s.model->tied ? Group::embed : Group::head;
+  t.head_bytes_ = s.weight_bytes[head] / p.tp;
+  t.head_flops_per_token_ = 2.0 * double(s.parameters.main[head]) / p.tp;
+  return t;
+}
+
+double StepTime::moe_seconds(const KindCost& k, double tokens) const {
+  const KernelConstants& c = constants_;
+  const double ep = placement_.ep;
+  const double hit = model::distinct_experts(k.experts, k.top_k, std::pow(tokens, c.routing_exponent)) / ep;
+  const double stream = hit * (k.expert_bytes / (c.moe_stream * bandwidth_) + c.expert_cost);
+  const double efficiency = c.moe_flop * k.expert_width / (k.expert_width + c.moe_half_width);
+  const double compute = tokens * k.top_k / ep * k.expert_flops / (efficiency * moe_peak_);
+  const double imbalance = ep > 1 ? std::min(ep, 1 + std::sqrt(ep / std::max(1.0, tokens * k.top_k))) : 1;
+  return smooth_max(stream, compute, 3) * imbalance + c.moe_floor + c.moe_token * tokens * k.top_k * double(subject_->model->hidden) / 7168;
+}
+
+double StepTime::all_reduce_seconds(double bytes) const {
+  const int n = placement_.tp;
+  if (n <= 1) return 0;
+  // Measured at 2, 4 and 8 ranks; above 8 the latency grows with the tiers of the domain, as log2 of the ranks.
+  const int i = n <= 2 ? 0 : n <= 4 ? 1 : 2;
+  const double stretch = n > 8 ? std::log2(double(n)) / 3 : 1;
+  const KernelConstants& c = constants_;
+  const fabric::AllReduce a{Seconds{c.allreduce_alpha[i] * stretch}, Seconds{c.allreduce_beta[i]}, Seconds{c.allreduce_kink[i]}};
+  // Chips with slower links than the measured ones (450 and 900 GB/s) take longer in proportion.
+  const double measured = constants_.thing->name == "blackwell" ? 900e9 : 450e9;
+  const double own = subject_->chip.scaleup_bandwidth ? subject_->chip.scaleup_bandwidth->value.value() : 32e9;
+  const double slower = std::max(1.0, measured / own);
+  const Seconds t = fabric::all_reduce_time(a, Bytes{bytes});
+  return a.alpha.value() + (t - a.alpha).value() * slower;
+}
+
+StepTime::Parts StepTime::parts(const Step& x) const {
+  const KernelConstants& c = constants_;
+  const Subject& s = *subject_;
+  const Placement& p = placement_;
+  Parts out;
+  const double tokens = x.decode_sequences + x.prefill_tokens;   // of the replica: what the experts see
+  const double own = tokens / p.dp;                               // of one attention rank
+  const double row = 2.0 * double(s.model->hidden);
+  for (const auto& k : kinds_) {
+    const double flops = own * k.gemm_flops_per_token / (c.gemm_fraction * gemm_peak_);
+    out.gemm += k.count * (smooth_max(k.gemm_bytes / (c.weight_stream * bandwidth_), flops, 3) + k.gemms * c.gemm_floor);
+    if (k.has_moe) out.moe += k.count * moe_seconds(k, tokens);
+    if (k.has_attention) out.attention += k.count * c.attention_floor;
+    out.small += k.count * k.short_kernels * c.short_kernel;
+    out.communication += k.count * k.reductions * all_reduce_seconds(own * row);
+    if (k.has_moe && p.dp > 1) {  // dispatch and combine between attention ranks
+      const double beta = (s.chip.scaleup_bandwidth ? s.chip.scaleup_bandwidth->value.value() : 32e9) * 0.54;
+      out.communication += 2 * k.count * fabric::all_to_all_time(Seconds{12e-6}, BytesPerSecond{beta}, own, Bytes{row}, p.dp, k.top_k).value();
+    }
+  }
+  const double sampled = x.decode_sequences / p.dp + (x.prefill_tokens > 0 ? 1 : 0);
+  // The head runs in the last stage only.
+  out.gemm += (smooth_max(head_bytes_ / (c.weight_stream * bandwidth_), sampled * head_flops_per_token_ / (c.gemm_fraction * bf16_peak_), 3) + c.gemm_floor) / p.pp;
+  if (x.decode_sequences > 0) {
+    double read = 0;
+    for (const auto& g : s.cache) read += model::cache_read(std::span(&g, 1), std::int64_t(x.decode_context)) * rank_share(g, p.tp);
+    const auto f = model::decode_attention_flops(*s.model, std::int64_t(x.decode_context));
+    const double per_rank = x.decode_sequences / p.dp / p.pp;
+    out.attention += smooth_max(per_rank * read / (c.kv_stream * bandwidth_), per_rank * f.total() / p.tp / (c.decode_attention * bf16_peak_), 4);
+  }
+  if (x.prefill_tokens > 0) {
+    const auto f = model::prefill_flops(*s.model, s.parameters, std::int64_t(x.prefill_tokens), std::int64_t(x.prefill_cached));
+    out.prefill_attention = f.attention / p.tp / p.dp / p.pp / (c.prefill_attention * bf16_peak_);
+  }
+  out.host = c.host_per_sequence * x.decode_sequences / p.dp;
+  return out;
+}
+
+double StepTime::seconds(const Step& step) const {
+  // With pipeline stages the decoding sequences form one micro-batch a stage, and a token passes all stages in turn.
+  Step micro = step;
+  micro.decode_sequences /= placement_.pp;
+  return parts(micro).total() * placement_.pp;
+}
+
+std::vector<Term> StepTime::terms(const Step& step) const {
+  Step micro = step;
+  micro.decode_sequences /= placement_.pp;
+  const Parts t = parts(micro);
+  const double n = placement_.pp;
+  return {{"dense products", t.gemm * n}, {"experts", t.moe * n}, {"attention over the cache", t.attention * n}, {"prefill attention", t.prefill_attention * n},
+          {"communication", t.communication * n}, {"short kernels", t.small * n}, {"host", t.host * n}};
+}
+
+double StepTime::prefill_bound(double tokens, double cached) const {
+  const auto f = model::prefill_flops(*subject_->model, subject_->parameters, std::int64_t(tokens), std::int64_t(cached));
+  return f.total() / (std::max(gemm_peak_, moe_peak_) * placement_.accelerators());
+}
+
+}  // namespace jevons::step

@@ -1,0 +1,73 @@
+#pragma once
+// Seconds of one engine step for a placement: kernels counted one by one, each with its floor, plus host time.
+// The form and its constants are facts of catalog/efficiency; docs/step-time.md has the formulas and what each term is worth.
+#include <string>
+#include <vector>
+
+#include "step/placement.hpp"
+
+namespace jevons::step {
+
+/// Constants of one kernel generation, read from catalog/efficiency/<name>.yaml.
+struct KernelConstants {
+  const catalog::Thing* thing = nullptr;
+  bool borrowed = false;   // the chip has no measurements of its own
+  double band = 0.2;       // 90 % of predictions lie within this relative error
+  double weight_stream, kv_stream, decode_attention, prefill_attention, attention_floor, short_kernel, host_per_sequence, expert_cost, routing_exponent;
+  double gemm_floor, gemm_fraction, moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;  // for the formats used
+  double allreduce_alpha[3], allreduce_beta[3], allreduce_kink[3];                              // 2, 4, 8 ranks
+};
+
+/// What one step does on one replica.
+struct Step {
+  double decode_sequences = 0;   // all attention ranks together
+  double decode_context = 0;     // mean cached tokens of a decoding sequence
+  double prefill_tokens = 0;     // new prompt tokens in this step
+  double prefill_cached = 0;     // tokens of that prompt already in cache
+};
+
+/// One term of a step's time, for --explain.
+struct Term {
+  std::string name;
+  double seconds;
+};
+
+class StepTime {
+ public:
+  /// Errors: the chip lacks a peak, bandwidth or memory in the catalogue, or the placement does not divide.
+  static Result<StepTime> make(const catalog::Catalog& catalog, const Subject& subject, const Placement& placement);
+
+  double seconds(const Step& step) const;
+  std::vector<Term> terms(const Step& step) const;
+  /// FLOP-only lower bound of prefilling `tokens` after `cached`: no prediction may be below it.
+  double prefill_bound(double tokens, double cached) const;
+  const KernelConstants& constants() const { return constants_; }
+  const Subject& subject() const { return *subject_; }
+  const Placement& placement() const { return placement_; }
+  std::string operand_note;  // set where the chip lacks units for a format and multiplies in bf16
+
+ private:
+  struct KindCost {  // one kind of layer, per rank
+    double count = 0;
+    double gemm_bytes = 0, gemm_flops_per_token = 0, gemms = 0;  // attention projections, dense and shared FFN
+    bool has_attention = false, has_moe = false;
+    double short_kernels = 0, reductions = 0;
+    double experts = 0, top_k = 0, expert_bytes = 0, expert_flops = 0, expert_width = 0;
+  };
+  struct Parts {
+    double gemm = 0, moe = 0, attention = 0, prefill_attention = 0, communication = 0, small = 0, host = 0;
+    double total() const { return gemm + moe + attention + prefill_attention + communication + small + host; }
+  };
+  Parts parts(const Step& step) const;
+  double moe_seconds(const KindCost& k, double tokens) const;
+  double all_reduce_seconds(double bytes) const;
+
+  const Subject* subject_ = nullptr;
+  Placement placement_;
+  KernelConstants constants_{};
+  std::vector<KindCost> kinds_;
+  double bandwidth_ = 0, gemm_peak_ = 0, moe_peak_ = 0, bf16_peak_ = 0;
+  double head_bytes_ = 0, head_flops_per_token_ = 0;
+};
+
+}  // namespace jevons::step
