@@ -1,0 +1,95 @@
+#include "cost/gpu_hour.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace jevons::cost {
+namespace {
+
+// A fact that must be there: the build checks catalog/datacenters/reference-site.yaml, an overlay can only replace it.
+const catalog::Fact& site_fact(const catalog::Catalog& catalog, std::string_view key) {
+  const auto site = catalog.find(catalog::Section::datacenter, "reference-site");
+  JEVONS_ENSURE(site.has_value());
+  const catalog::Fact* f = (*site)->find(key);
+  JEVONS_ENSURE(f != nullptr);
+  return *f;
+}
+
+// Purchase price of one accelerator with its share of the system: a system price over its accelerators, or a chip price with an uplift.
+Result<Usd> system_price(const catalog::Catalog& catalog, const catalog::Accelerator& chip, GpuHour& out) {
+  if (chip.price) {
+    const catalog::Fact& uplift = site_fact(catalog, "system_over_chip");
+    out.facts.push_back(chip.price->fact);
+    out.facts.push_back(&uplift);
+    out.how = "chip price with its share of servers and network";
+    return chip.price->value * uplift.value;
+  }
+  if (const auto name = chip.thing->attribute("scaleup_system"); !name.empty()) {
+    if (const auto system = catalog.find(catalog::Section::fabric, name)) {
+      const auto price = (*system)->get<Usd>("price");
+      const auto endpoints = (*system)->number("endpoints");
+      if (price && endpoints) {
+        out.facts.push_back(price->fact);
+        out.how = fmt::format("price of a {} over its accelerators", (*system)->name);
+        return price->value / *endpoints;
+      }
+    }
+  }
+  return fail({ErrorCode::bad_input, std::string(chip.thing->file), 0, "price", fmt::format("no purchase price of {} is known", chip.thing->name), "a price with its source",
+               "give --usd-per-gpu-hour, another --cost-basis, or the price with --catalog DIR"});
+}
+
+}  // namespace
+
+double capital_recovery(double rate, double years) { return rate == 0 ? 1 / years : rate / (1 - std::pow(1 + rate, -years)); }
+
+Result<Watts> all_in_power(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::vector<const catalog::Fact*>& facts) {
+  if (chip.all_in_power) {
+    facts.push_back(chip.all_in_power->fact);
+    return chip.all_in_power->value;
+  }
+  if (chip.tdp) {
+    const catalog::Fact& ratio = site_fact(catalog, "power_over_tdp");
+    facts.push_back(chip.tdp->fact);
+    facts.push_back(&ratio);
+    return chip.tdp->value * ratio.value;
+  }
+  return fail({ErrorCode::bad_input, std::string(chip.thing->file), 0, "tdp", fmt::format("no power of {} is known", chip.thing->name), "tdp or all_in_power", "give it with --catalog DIR"});
+}
+
+Result<GpuHour> gpu_hour(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Basis basis) {
+  GpuHour g;
+  g.basis = basis;
+  JEVONS_TRY(g.power, all_in_power(catalog, chip, g.facts));
+  if (basis != Basis::owner) {
+    const auto rent3 = chip.thing->get<UsdPerSecond>("rental_3yr");
+    const auto& known = basis == Basis::on_demand ? chip.price_on_demand : chip.price_contract ? chip.price_contract : rent3;
+    if (!known) {
+      return fail({ErrorCode::bad_input, std::string(chip.thing->file), 0, basis == Basis::on_demand ? "price_on_demand" : "price_contract",
+                   fmt::format("no {} price of {} is known", basis == Basis::on_demand ? "on-demand" : "contract", chip.thing->name), "a price with its source",
+                   "give --usd-per-gpu-hour or another --cost-basis"});
+    }
+    g.facts.push_back(known->fact);
+    g.total = known->value;
+    g.how = "market price";
+    return g;
+  }
+  const auto take = [&](std::string_view key) {
+    g.facts.push_back(&site_fact(catalog, key));
+    return g.facts.back()->value;
+  };
+  JEVONS_TRY(const Usd system, system_price(catalog, chip, g));
+  const double year = kHoursPerYear * 3600;
+  const double rate = take("cost_of_capital");
+  g.it_capital = UsdPerSecond{system.value() * capital_recovery(rate, take("it_life") / year) / year};
+  const Usd site{take("site_capex") * g.power.value()};
+  g.site_capital = UsdPerSecond{site.value() * capital_recovery(rate, take("site_life") / year) / year};
+  g.electricity = g.power * UsdPerJoule{take("electricity")};
+  g.operations = UsdPerSecond{take("operations")};
+  g.total = g.it_capital + g.site_capital + g.electricity + g.operations;
+  g.how = "(capital of IT and site at their recovery factors) / 8,760 h + power x price + operations; " + g.how;
+  return g;
+}
+
+}  // namespace jevons::cost

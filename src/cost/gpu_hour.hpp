@@ -1,0 +1,33 @@
+#pragma once
+// What one accelerator-hour costs: rebuilt from capital, power and operations, or as a market price. Three different inputs, never mixed.
+#include <string>
+#include <vector>
+
+#include "catalog/accelerator.hpp"
+
+namespace jevons::cost {
+
+/// Capital recovery factor: yearly payment per unit of capital over n years at rate r. r = 0 gives 1/n.
+/// Source: any text on engineering economics; r / (1 - (1 + r)^-n).
+double capital_recovery(double rate, double years);
+
+enum class Basis : std::uint8_t { owner, contract, on_demand };
+
+struct GpuHour {
+  Basis basis = Basis::owner;
+  UsdPerSecond total{};
+  // Parts of the owner's cost; zero for market prices.
+  UsdPerSecond it_capital{}, site_capital{}, electricity{}, operations{};
+  Watts power{};                              // at the meter, per accelerator
+  std::vector<const catalog::Fact*> facts;    // what it was built from
+  std::string how;
+};
+
+/// Power at the meter of one accelerator: the published all-in figure, or its board power times a typical ratio.
+/// Errors: neither is known.
+Result<Watts> all_in_power(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::vector<const catalog::Fact*>& facts);
+
+/// Errors: the catalogue has no price for this basis (and says which it has). Electricity at the meter: PUE is inside all-in power.
+Result<GpuHour> gpu_hour(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Basis basis);
+
+}  // namespace jevons::cost
