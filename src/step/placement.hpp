@@ -26,6 +26,7 @@ struct Subject {
   model::Parameters parameters;
   model::WeightScheme weights;
   model::WeightBytes weight_bytes;
+  model::CacheFormat cache_format = model::CacheFormat::bf16;  // resolved: never native
   std::vector<model::CacheGroup> cache;
   catalog::Accelerator chip;
   double memory_utilization = 0.9;

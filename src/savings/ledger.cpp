@@ -1,0 +1,188 @@
+#include "savings/ledger.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "savings/attribution.hpp"
+
+namespace jevons::savings {
+namespace {
+
+using model::LayerKind;
+
+template <class A>
+bool has(const model::Model& m, const std::function<bool(const A&)>& test) {
+  return std::any_of(m.kinds.begin(), m.kinds.end(), [&](const LayerKind& k) {
+    const A* a = std::get_if<A>(&k.layer.attention);
+    return a != nullptr && test(*a);
+  });
+}
+
+// A model like `m` with every layer's attention passed through `change`.
+model::Model rebuilt(const model::Model& m, const std::function<model::Attention(const model::Attention&)>& change) {
+  model::Model out = m;
+  out.kinds.clear();
+  out.order.clear();
+  for (const auto k : m.order) {
+    model::Layer layer = m.kinds[k].layer;
+    layer.attention = change(layer.attention);
+    out.add(std::move(layer));
+  }
+  return out;
+}
+
+model::Model without_sparsity(const model::Model& m) {
+  return rebuilt(m, [](const model::Attention& a) -> model::Attention {
+    if (auto x = std::get_if<model::Mla>(&a)) {
+      model::Mla y = *x;
+      y.indexer.reset();
+      return y;
+    }
+    if (auto x = std::get_if<model::Gqa>(&a)) {
+      model::Gqa y = *x;
+      y.index_heads = 0;
+      return y;
+    }
+    if (auto x = std::get_if<model::Csa>(&a)) {
+      // Compression off: every token keeps its own row of the same width.
+      return model::Mla{x->heads, x->q_rank, x->dim - x->rope, x->dim - x->rope, x->rope, x->dim, false, {}};
+    }
+    return a;
+  });
+}
+
+model::Model without_windows(const model::Model& m) {
+  return rebuilt(m, [](const model::Attention& a) -> model::Attention {
+    if (auto x = std::get_if<model::Gqa>(&a)) {
+      model::Gqa y = *x;
+      y.window = y.chunk = 0;
+      return y;
+    }
+    return a;
+  });
+}
+
+// One counterfactual: owns what a Question only points to.
+struct World {
+  model::Model model;
+  step::Subject subject;
+  plan::Question question;
+};
+
+Result<Outcome> judge(const plan::Question& q, const std::vector<Switch>& switches, std::size_t mask, int stretch) {
+  World w{*q.subject->model, *q.subject, q};
+  const auto off = [&](Technique t) {
+    for (std::size_t i = 0; i < switches.size(); ++i) {
+      if (switches[i].technique == t) return (mask >> i & 1) == 0;
+    }
+    return false;
+  };
+  if (off(Technique::sparsity)) w.model = without_sparsity(w.model);
+  if (off(Technique::windows)) w.model = without_windows(w.model);
+  if (off(Technique::attention)) w.model = with_gqa(w.model, 8);
+  w.subject.model = &w.model;
+  w.subject.parameters = model::parameters(w.model);
+  if (off(Technique::weight_format)) {
+    JEVONS_TRY(w.subject.weights, model::weight_scheme(w.model, "bf16"));
+  }
+  w.subject.weight_bytes = model::weight_bytes(w.model, w.subject.parameters, w.subject.weights);
+  const bool native = q.subject->cache_format != model::CacheFormat::bf16 && !off(Technique::cache_format);
+  w.subject.cache = model::cache_groups(w.model, native ? q.subject->cache_format : model::CacheFormat::bf16);
+  if (off(Technique::prefix_cache)) w.question.workload.prefix_hit_rate = 0;
+  if (off(Technique::speculation)) w.question.workload.tokens_per_step = 1, w.question.workload.draft_tokens = 0;
+  w.question.subject = &w.subject;
+  if (mask + 1 != std::size_t{1} << switches.size()) w.question.limits.max_accelerators *= stretch;
+  Outcome o;
+  o.cache_bytes_per_user = model::cache_stored(w.subject.cache, std::int64_t(q.workload.isl + q.workload.osl));
+  JEVONS_TRY(const plan::Plan p, plan::cheapest(w.question));
+  if (p.status == plan::Status::optimal) {
+    o.users_per_accelerator = p.best().state.concurrency / p.best().placement.accelerators();
+    o.usd_per_output_mtok = p.best().usd_per_output_mtok;
+  } else {
+    o.why = p.explanation;
+  }
+  return o;
+}
+
+}  // namespace
+
+model::Model with_gqa(const model::Model& m, int kv_heads) {
+  return rebuilt(m, [&](const model::Attention& a) -> model::Attention {
+    int heads = 0;
+    if (auto x = std::get_if<model::Mla>(&a)) heads = x->heads;
+    if (auto x = std::get_if<model::Csa>(&a)) heads = x->heads;
+    if (heads == 0) return a;
+    model::Gqa g;
+    g.heads = heads;
+    g.kv_heads = kv_heads == 0 ? heads : std::min(heads, kv_heads);
+    while (heads % g.kv_heads != 0) --g.kv_heads;
+    g.k_dim = g.v_dim = 128;
+    return g;
+  });
+}
+
+std::vector<Switch> switches_of(const plan::Question& q) {
+  const model::Model& m = *q.subject->model;
+  std::vector<Switch> s;
+  const bool csa = has<model::Csa>(m, [](const auto&) { return true; });
+  if (csa || has<model::Mla>(m, [](const auto&) { return true; })) {
+    s.push_back({Technique::attention, csa ? "one shared K=V row (MQA)" : "latent attention (MLA)", "GQA with 8 KV heads of 128"});
+  }
+  if (csa) s.push_back({Technique::sparsity, "compressed attention", "a row for every token"});
+  else if (has<model::Mla>(m, [](const auto& a) { return a.indexer.has_value(); }) || has<model::Gqa>(m, [](const auto& a) { return a.index_heads > 0; })) {
+    s.push_back({Technique::sparsity, "sparse attention (top-k)", "attention to every token"});
+  }
+  if (has<model::Gqa>(m, [](const auto& a) { return a.window > 0 || a.chunk > 0; })) s.push_back({Technique::windows, "sliding windows", "full attention in every layer"});
+  if (q.subject->cache_format != model::CacheFormat::bf16) s.push_back({Technique::cache_format, fmt::format("cache in {}", model::name(q.subject->cache_format)), "cache in bf16"});
+  if (q.subject->weights.name != "bf16") s.push_back({Technique::weight_format, fmt::format("weights in {}", q.subject->weights.name), "weights in bf16"});
+  if (q.workload.prefix_hit_rate > 0) s.push_back({Technique::prefix_cache, fmt::format("prefix cache, {:.0f} % hits", q.workload.prefix_hit_rate * 100), "every prompt computed anew"});
+  if (q.workload.draft_tokens > 0) s.push_back({Technique::speculation, "multi-token prediction", "one token a step"});
+  return s;
+}
+
+Result<Ledger> ledger(const plan::Question& q, int stretch) {
+  const auto switches = switches_of(q);
+  const std::size_t worlds = std::size_t{1} << switches.size();
+  std::vector<Outcome> outcome(worlds);
+  for (std::size_t mask = 0; mask < worlds; ++mask) {
+    JEVONS_TRY(outcome[mask], judge(q, switches, mask, stretch));
+  }
+  Ledger l;
+  l.plans = worlds;
+  l.all_on = outcome[worlds - 1];
+  l.all_off = outcome[0];
+  std::vector<double> bytes, usd;
+  for (const auto& o : outcome) {
+    bytes.push_back(-std::log(o.cache_bytes_per_user));
+    if (o.usd_per_output_mtok) usd.push_back(-*o.usd_per_output_mtok);
+  }
+  const auto byte_share = shapley(bytes);
+  std::vector<double> usd_share;
+  if (usd.size() == worlds) usd_share = shapley(usd);
+  else l.shapley_note = fmt::format("shares in dollars need every combination: {} of {} meet no limit even on {} times the accelerators", worlds - usd.size(), worlds, stretch);
+  for (std::size_t i = 0; i < switches.size(); ++i) {
+    Row r{switches[i], outcome[(worlds - 1) & ~(std::size_t{1} << i)], {}, byte_share[i]};
+    if (!usd_share.empty()) r.shapley_usd = usd_share[i];
+    l.rows.push_back(std::move(r));
+  }
+  return l;
+}
+
+Result<std::optional<double>> theta_cache(const plan::Question& q) {
+  std::optional<double> cost[2];
+  for (const int side : {0, 1}) {
+    step::Subject s = *q.subject;
+    for (auto& g : s.cache) g.bytes_per_entry *= side == 0 ? 0.8 : 1.2;
+    plan::Question changed = q;
+    changed.subject = &s;
+    JEVONS_TRY(const plan::Plan p, plan::cheapest(changed));
+    if (p.status == plan::Status::optimal) cost[side] = p.best().usd_per_output_mtok;
+  }
+  if (!cost[0] || !cost[1]) return std::optional<double>{};
+  return std::optional<double>{std::log(*cost[1] / *cost[0]) / std::log(1.2 / 0.8)};
+}
+
+}  // namespace jevons::savings

@@ -1,0 +1,48 @@
+#pragma once
+// What each efficiency technique of a deployment saves: switched off alone, and shared out exactly over all of them, with the placement
+// chosen anew each time.
+#include "plan/plan.hpp"
+
+namespace jevons::savings {
+
+enum class Technique : std::uint8_t { attention, sparsity, windows, cache_format, weight_format, prefix_cache, speculation };
+struct Switch {
+  Technique technique{};
+  std::string name;      // "latent attention (MLA) instead of GQA-8"
+  std::string off;       // what stands in its place
+};
+
+/// The deployment with the techniques of `mask` on (bit i: switches[i]) and the others replaced.
+struct Outcome {
+  double cache_bytes_per_user = 0;                  // one sequence at the workload's context
+  std::optional<double> users_per_accelerator;      // sequences in flight over accelerators; nothing when infeasible
+  std::optional<double> usd_per_output_mtok;        // whole cost over output tokens
+  std::string why;                                  // of infeasible
+};
+struct Row {
+  Switch what;
+  Outcome without;                                  // this one off, all others on
+  std::optional<double> shapley_usd;                // its share of (all off - all on), USD per output Mtok
+  double shapley_log_bytes = 0;                     // its share of ln(bytes per user, all off / all on)
+};
+struct Ledger {
+  Outcome all_on, all_off;
+  std::vector<Row> rows;
+  std::string shapley_note;                         // why dollar shares are missing, when they are
+  std::size_t plans = 0;
+};
+
+/// Techniques that are in use in this question; each can be switched off by itself.
+std::vector<Switch> switches_of(const plan::Question& q);
+/// Counterfactuals may use replicas of up to `stretch` times the accelerators: without a technique a model may need more room.
+Result<Ledger> ledger(const plan::Question& q, int stretch = 8);
+
+/// The model with its latent or compressed attention replaced by grouped-query attention of the same number of heads, 128 wide:
+/// kv_heads of them cached (0: all, plain multi-head attention).
+model::Model with_gqa(const model::Model& m, int kv_heads);
+
+/// d ln(cost per output token) / d ln(bytes of cache) at the re-optimised deployment, by a central difference of +-20 %.
+/// Nothing when one side is infeasible.
+Result<std::optional<double>> theta_cache(const plan::Question& q);
+
+}  // namespace jevons::savings
