@@ -1,0 +1,301 @@
+// The page of a run: what the chain found, as lines, tables and charts. Words and layout only.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/units.hpp"
+#include "engine/evaluate.hpp"
+
+namespace jevons::engine {
+namespace {
+
+using report::Cell;
+using report::Column;
+using report::Document;
+using report::Origin;
+using report::Table;
+
+std::string money(double usd) { return usd >= 100 ? fmt::format("${:.0f}", usd) : usd >= 0.1 ? fmt::format("${:.2f}", usd) : fmt::format("${:.4f}", usd); }
+Cell maybe(const std::optional<double>& v) { return v ? Cell(*v) : Cell(std::monostate{}); }
+std::string times(double ratio) { return fmt::format("x{}", format_number(ratio, 3)); }
+double mtok(UsdPerToken v) { return to_usd_per_mtok(v); }
+
+std::string deployment(const plan::Candidate& c, const step::Subject& s) {
+  return fmt::format("{} x {} as {}", c.placement.accelerators(), s.chip.thing->name, step::name(c.placement));
+}
+
+std::string memory_line(const Answers& a) {
+  std::string t = fmt::format("one user with {} tokens holds {} of cache ({})", format_number(double(a.scenario.context), 9), format_bytes(a.memory.bytes), model::name(a.subject.cache_format));
+  if (a.comparison) t += fmt::format(", {:.1f} x less than {}", a.comparison->bytes_of_one_user / a.memory.bytes, a.comparison->name);
+  if (a.memory.gqa_bytes > 0) t += fmt::format(", {:.1f} x less than bf16 GQA-8 of the same width", a.memory.gqa_bytes / a.memory.bytes);
+  return t;
+}
+
+std::string cost_line(const Answers& a) {
+  const auto& b = a.plan.best();
+  const double all = mtok(b.cost.blended);
+  return fmt::format("{} per Mtok (fresh {} · cached {} · output {}), 90 % band {}–{}, on {}, TTFT {}, TPOT {}", money(all), money(mtok(b.cost.fresh)),
+                     b.cost.cached ? money(mtok(*b.cost.cached)) : "-", money(mtok(b.cost.output)), money(all * (1 - a.band)), money(all / (1 - std::min(0.9, a.band))),
+                     deployment(b, a.subject), format_seconds(b.state.ttft_s), format_seconds(b.state.tpot_s));
+}
+
+std::string jevons_line(const Answers& a) {
+  const auto& v = a.verdict;
+  if (!v.hbm_break_even) return fmt::format("{}: cost per token does not fall, so nothing pulls demand up", a.saving_of);
+  return fmt::format("{}: cost per token {}; if it reaches prices at elasticity {:.2g}: tokens {}, compute {}, cache memory {}; memory demand rises only if elasticity > {:.2f} (P = {:.0f} %)",
+                     a.saving_of, times(a.saving.cost_ratio), v.eps, times(v.tokens), times(v.compute), times(v.hbm), *v.hbm_break_even, v.p_hbm_rises * 100);
+}
+
+const Origin kModelOrigin{"derived", "sum over layers, src/model/parameters.cpp and cache.cpp", "config.json of the model; docs/model-accounting.md"};
+const Origin kStepOrigin{"derived", "steady-state closed form, serve::steady_state over step::StepTime", "constants in catalog/efficiency; docs/step-time.md"};
+const Origin kCostOrigin{"derived", "cost::token_cost: each class pays for the engine time it occupies", "docs/glossary.md"};
+
+Table model_table(const Answers& a) {
+  const auto& p = a.subject.parameters;
+  const auto f = model::decode_attention_flops(a.model, a.scenario.context);
+  Table t{"model", "Model", {{"quantity", "quantity", "{}", {}}, {"value", "value", "{}", {}}, {"exact", "exact", "{:.6g}", kModelOrigin}, {"unit", "unit", "{}", {}}}, {}, {}, true};
+  const auto row = [&](std::string what, std::string shown, double exact, std::string unit) { t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)}); };
+  row("parameters", format_si(double(p.total), "").substr(0, 20), double(p.total), "parameters");
+  row("active per token, without input embedding", format_si(p.active_no_input_embedding, ""), p.active_no_input_embedding, "parameters");
+  row(fmt::format("weights in {}", a.subject.weights.name), format_bytes(a.subject.weight_bytes.total()), a.subject.weight_bytes.total(), "bytes");
+  row(fmt::format("cache of one user, {}", model::name(a.subject.cache_format)), format_bytes(a.memory.bytes), a.memory.bytes, "bytes");
+  row("  growth per token", format_bytes(a.memory.growth), a.memory.growth, "bytes/token");
+  row("  windows and states, however long", format_bytes(a.memory.fixed), a.memory.fixed, "bytes");
+  if (a.memory.transient > 0) row("  compressor state, beside it", format_bytes(a.memory.transient), a.memory.transient, "bytes");
+  if (a.memory.gqa_bytes > 0) row("  same with bf16 GQA-8", format_bytes(a.memory.gqa_bytes), a.memory.gqa_bytes, "bytes");
+  if (a.memory.mha_bytes > 0) row("  same with bf16 multi-head attention", format_bytes(a.memory.mha_bytes), a.memory.mha_bytes, "bytes");
+  row("decode, products", format_si(model::decode_linear_flops(p), "FLOP"), model::decode_linear_flops(p), "FLOP/token");
+  row("decode, attention at this context", format_si(f.core, "FLOP"), f.core, "FLOP/token");
+  if (f.index > 0) row("decode, indexer", format_si(f.index, "FLOP"), f.index, "FLOP/token");
+  if (f.recurrent > 0) row("decode, recurrence", format_si(f.recurrent, "FLOP"), f.recurrent, "FLOP/token");
+  return t;
+}
+
+Table plan_table(const Answers& a, bool whole) {
+  Table t{whole ? "candidates" : "deployment", whole ? "All placements judged" : "Deployment: the cheapest placements", {}, {}, {}, !whole};
+  t.columns = {{"placement", "placement", "{}", {}},
+               {"accelerators", "accel.", "{:.0f}", {"input", "tp x dp x pp of the placement", ""}},
+               {"concurrency", "in\nflight", "{:.0f}", kStepOrigin},
+               {"ttft_ms", "TTFT\nms", "{:.0f}", kStepOrigin},
+               {"tpot_ms", "TPOT\nms", "{:.2f}", kStepOrigin},
+               {"output_tok_s_per_gpu", "output\ntok/s/GPU", "{:.1f}", kStepOrigin},
+               {"usd_per_mtok_blended", "$/Mtok\nall", "{:.4f}", kCostOrigin},
+               {"usd_per_mtok_output_whole", "$/Mtok\noutput pays all", "{:.3f}", kCostOrigin},
+               {"binds", "binds", "{}", {}}};
+  for (const auto& c : a.plan.candidates) {
+    if (!whole && t.rows.size() == 5) break;
+    const double n = c.placement.accelerators();
+    if (!c.feasible) {
+      if (!whole) continue;
+      t.rows.push_back({step::name(c.placement), n, {}, {}, {}, {}, {}, {}, std::string(plan::name(c.binding))});
+      continue;
+    }
+    t.rows.push_back({step::name(c.placement), n, c.state.concurrency, c.state.ttft_s * 1e3, c.state.tpot_s * 1e3, c.state.output_tok_s / n, mtok(c.cost.blended),
+                      c.usd_per_output_mtok, std::string(plan::name(c.binding))});
+  }
+  if (!whole) t.notes = {fmt::format("{} placements judged by the steady-state closed form; the cheapest of them all, not of placements left out.", a.plan.screened)};
+  return t;
+}
+
+Table cost_table(const Answers& a) {
+  const auto& b = a.plan.best();
+  Table t{"cost", "Cost per million tokens", {{"class", "class", "{}", {}}, {"usd_per_mtok", "$/Mtok", "{:.4f}", kCostOrigin}, {"low", "90 % band\nfrom", "{:.4f}", {"derived", "step-time band of catalog/efficiency", ""}},
+          {"high", "\nto", "{:.4f}", {"derived", "step-time band of catalog/efficiency", ""}}}, {}, {}, true};
+  const auto row = [&](std::string what, const std::optional<UsdPerToken>& v) {
+    if (!v) t.rows.push_back({std::move(what), {}, {}, {}});
+    else t.rows.push_back({std::move(what), mtok(*v), mtok(*v) * (1 - a.band), mtok(*v) / (1 - std::min(0.9, a.band))});
+  };
+  row("fresh input", b.cost.fresh);
+  row("cached input", b.cost.cached);
+  row("output", b.cost.output);
+  row("all tokens", b.cost.blended);
+  std::string hour = fmt::format("One accelerator-hour: ${:.2f}", to_usd_per_hour(a.hour.total));
+  if (a.hour.it_capital.value() > 0) {
+    hour += fmt::format(" = IT {:.2f} + site {:.2f} + electricity {:.2f} + operations {:.2f}", to_usd_per_hour(a.hour.it_capital), to_usd_per_hour(a.hour.site_capital),
+                        to_usd_per_hour(a.hour.electricity), to_usd_per_hour(a.hour.operations));
+  }
+  t.notes = {hour + fmt::format(" ({} basis; {}). Share of paid hours in use: {:.0f} %.", a.scenario.settings.text("cost.basis"), a.hour.how, a.scenario.settings.number("cost.utilization") * 100),
+             "Cached input pays for the attention over it; holding it between requests is not priced here."};
+  return t;
+}
+
+Table ledger_table(const Answers& a) {
+  const auto& l = a.ledger;
+  Table t{"savings", "Savings ledger: what each technique saves, the placement chosen anew each time",
+          {{"technique", "technique", "{}", {}}, {"instead_of", "in its place", "{}", {}},
+           {"cache_factor", "cache a\nuser, x", "{:.2f}", {"derived", "cache without it / with all, savings::ledger", ""}},
+           {"users_factor", "users per\naccel., x", "{:.2f}", {"derived", "users per accelerator with all / without it", ""}},
+           {"cost_factor", "$/Mtok\nwithout, x", "{:.2f}", {"derived", "cost without it / with all, re-optimised", ""}},
+           {"shapley_usd_per_output_mtok", "share of\nsaving, $", "{:.2f}", {"derived", "Shapley value over all techniques, USD per output Mtok, savings::shapley", ""}}}, {}, {}, true};
+  const auto ratio = [](const std::optional<double>& x, const std::optional<double>& y) { return x && y ? Cell(*x / *y) : Cell(std::monostate{}); };
+  for (const auto& r : l.rows) {
+    t.rows.push_back({r.what.name, r.what.off, r.without.cache_bytes_per_user / l.all_on.cache_bytes_per_user, ratio(l.all_on.users_per_accelerator, r.without.users_per_accelerator),
+                      ratio(r.without.usd_per_output_mtok, l.all_on.usd_per_output_mtok), maybe(r.shapley_usd)});
+  }
+  Cell total{};
+  if (l.all_off.usd_per_output_mtok && l.all_on.usd_per_output_mtok) total = *l.all_off.usd_per_output_mtok - *l.all_on.usd_per_output_mtok;
+  t.rows.push_back({std::string("all together"), std::string("none of them"), l.all_off.cache_bytes_per_user / l.all_on.cache_bytes_per_user,
+                    ratio(l.all_on.users_per_accelerator, l.all_off.users_per_accelerator), ratio(l.all_off.usd_per_output_mtok, l.all_on.usd_per_output_mtok), total});
+  if (!l.shapley_note.empty()) t.notes.push_back(l.shapley_note + ".");
+  if (a.theta) t.notes.push_back(fmt::format("theta = {:.2f}: a 1 % smaller cache makes output {:.2f} % cheaper at the re-optimised deployment.", *a.theta, *a.theta));
+  return t;
+}
+
+Table step_table(const Answers& a) {
+  double sum = 0;
+  for (const auto& x : a.step_terms) sum += x.seconds;
+  Table t{"step", "Where a decode step's time goes", {{"term", "term", "{}", {}}, {"ms", "ms", "{:.3f}", kStepOrigin}, {"percent", "%", "{:.0f}", kStepOrigin}}, {}, {}, true};
+  for (const auto& x : a.step_terms) {
+    if (x.seconds > 0) t.rows.push_back({x.name, x.seconds * 1e3, 100 * x.seconds / sum});
+  }
+  t.rows.push_back({std::string("step"), sum * 1e3, 100.0});
+  return t;
+}
+
+Table fleet_table(const Answers& a) {
+  const Fleet& f = *a.fleet;
+  Table t{"fleet", fmt::format("Fleet for {} requests/s", format_number(a.scenario.request_rate)), {{"quantity", "quantity", "{}", {}}, {"value", "value", "{:.4g}", {"derived", "engine::fleet_of", ""}}, {"unit", "unit", "{}", {}}}, {}, {}, true};
+  t.rows = {{std::string("replicas"), f.replicas, std::string("")},
+            {std::string("accelerators"), f.accelerators, std::string(a.subject.chip.thing->name)},
+            {std::string("power at the meter"), f.power.value() / 1e3, std::string("kW")},
+            {std::string("cost"), f.per_year.value() / 1e6, std::string("million USD/year")},
+            {std::string("output"), f.output_tokens_per_day / 1e6, std::string("million tokens/day")},
+            {std::string("energy, fleet power over output"), f.joules_per_output_token, std::string("J/output token")}};
+  if (!f.scaleup) {
+    t.notes = {"Scale-up fabric: no system of this accelerator with a parts list in the catalogue."};
+    return t;
+  }
+  t.rows.push_back({std::string("scale-up domains"), f.scaleup->domains, f.scaleup->fabric});
+  t.rows.push_back({std::string("switch chips in them"), maybe(f.scaleup->switch_chips), std::string(f.scaleup->switch_chips ? "" : "not published")});
+  t.rows.push_back({std::string("optical modules in them"), maybe(f.scaleup->modules), std::string(f.scaleup->modules ? "" : "not published")});
+  return t;
+}
+
+Table demand_table(const Answers& a) {
+  Table t{"demand", "If the saving reaches prices", {{"elasticity", "elasticity", "{:.2f}", {"assumed", "scenario keys market.elasticity_low and _high", "demand facts: one-year range 0.8 to 1.8"}},
+          {"tokens", "tokens, x", "{:.3f}", {"derived", "market::verdict, constant elasticity", ""}}, {"compute", "compute, x", "{:.3f}", {"derived", "market::verdict", ""}},
+          {"cache_memory", "cache\nmemory, x", "{:.3f}", {"derived", "market::verdict", ""}}, {"verdict", "Jevons?", "{}", {}}}, {}, {}, true};
+  for (const double e : {a.saving.eps_low, 1.0, a.verdict.eps, a.saving.eps_high}) {
+    market::Saving s = a.saving;
+    s.eps_low = s.eps_high = e;
+    const auto v = market::verdict(s);
+    const char* word = v.compute > 1.0005 && v.hbm > 1.0005 ? "both rise" : v.compute > 1.0005 ? "compute rises" : v.hbm > 1.0005 ? "memory rises" : v.compute < 0.9995 ? "both fall" : "compute unchanged";
+    t.rows.push_back({e, v.tokens, v.compute, v.hbm, std::string(word)});
+  }
+  const auto& v = a.verdict;
+  t.notes = {fmt::format("{}. Pass-through {:.2g}, supply feedback {:.2g}. P(compute rises) {:.0f} %, P(cache memory rises) {:.0f} % under the stated range.", a.saving_of, a.saving.pass_through,
+                         a.saving.supply_feedback, v.p_compute_rises * 100, v.p_hbm_rises * 100),
+             "Data cannot separate the response to price from growing capability: the elasticity is an assumption."};
+  return t;
+}
+
+void add_values(Document& d, const Answers& a) {
+  const auto put = [&](std::string path, std::string label, std::string unit, std::optional<double> v, Origin o) {
+    d.values.push_back({std::move(path), std::move(label), std::move(unit), v, std::move(o)});
+  };
+  const auto& b = a.plan.best();
+  put("model.parameters_total", "parameters", "parameters", double(a.subject.parameters.total), kModelOrigin);
+  put("model.parameters_active", "active without input embedding", "parameters", a.subject.parameters.active_no_input_embedding, kModelOrigin);
+  put("model.weights_bytes", "weights", "bytes", a.subject.weight_bytes.total(), {"derived", "parameters x bits of each group's format, model::weight_bytes in src/model/weights.cpp", "weight formats in src/model/weights.cpp"});
+  put("memory.cache_bytes_per_user", "cache of one user", "bytes", a.memory.bytes, {"derived", "sum over cache groups of layers x bytes x entries, model::cache_stored in src/model/cache.cpp", "cache layouts: docs/model-accounting.md"});
+  put("memory.cache_bytes_per_token", "growth per token", "bytes/token", a.memory.growth, {"derived", "model::cache_slope in src/model/cache.cpp", ""});
+  put("deployment.accelerators", "accelerators of a replica", "accelerators", b.placement.accelerators(), {"derived", "cheapest of the placements judged, plan::cheapest in src/plan/plan.cpp", ""});
+  put("deployment.concurrency", "requests in flight on a replica", "requests", b.state.concurrency, {"derived", fmt::format("largest that the limits allow, plan::evaluate; binds: {}", plan::name(b.binding)), ""});
+  put("latency.ttft_s", "mean time to first token", "s", b.state.ttft_s, {"derived", "a + 2.5 t + p + rho p/(1 - rho), serve::steady_state in src/serve/steady_state.cpp", "docs/step-time.md"});
+  put("latency.tpot_s", "mean time per output token", "s", b.state.tpot_s, {"derived", "t(B) + (C - 1) p/O, serve::steady_state in src/serve/steady_state.cpp", "docs/step-time.md"});
+  put("latency.decode_step_s", "pure decode step", "s", b.state.decode_step_s, {"derived", "sum of the terms of table step, step::StepTime::parts in src/step/step_time.cpp", "constants: catalog/efficiency"});
+  put("throughput.output_tok_s_per_gpu", "output tokens per second and accelerator", "tok/s", b.state.output_tok_s / b.placement.accelerators(), kStepOrigin);
+  put("throughput.requests_per_s", "requests per second of a replica", "req/s", b.state.requests_per_s, kStepOrigin);
+  put("cost.usd_per_gpu_hour", "accelerator-hour", "USD/h", to_usd_per_hour(a.hour.total), {"derived", a.hour.how + "; cost::gpu_hour in src/cost/gpu_hour.cpp", "catalog/datacenters/reference-site.yaml"});
+  put("cost.fresh_usd_per_mtok", "fresh input", "USD/Mtok", mtok(b.cost.fresh), kCostOrigin);
+  put("cost.cached_usd_per_mtok", "cached input", "USD/Mtok", b.cost.cached ? std::optional(mtok(*b.cost.cached)) : std::nullopt, b.cost.cached ? kCostOrigin : Origin{"derived", "no input is cached in this workload", ""});
+  put("cost.output_usd_per_mtok", "output", "USD/Mtok", mtok(b.cost.output), kCostOrigin);
+  put("cost.blended_usd_per_mtok", "all tokens", "USD/Mtok", mtok(b.cost.blended), kCostOrigin);
+  put("cost.band", "relative half-width that holds 90 % of step times", "", a.band, {a.borrowed ? "assumed" : "measured", "band_p90 of the chip's constants, catalog/efficiency", "docs/step-time.md"});
+  put("savings.theta_cache", "elasticity of cost to cache bytes", "", a.theta, {"derived", a.theta ? "central difference of +-20 % cache bytes at the re-optimised deployment, savings::theta_cache" : "one side of the difference is infeasible", ""});
+  if (a.fleet) put("fleet.accelerators", "accelerators of the fleet", "accelerators", a.fleet->accelerators, {"derived", "ceil(request rate / (requests/s of a replica x utilisation)), engine::fleet_of", ""});
+  put("jevons.cost_ratio", "cost per token after / before", "", a.saving.cost_ratio, {"derived", a.saving_of, ""});
+  put("jevons.tokens_ratio", "tokens after / before", "", a.verdict.tokens, {"derived", "cost ratio ^ -elasticity, market::verdict in src/market/jevons.cpp", ""});
+  put("jevons.compute_ratio", "compute after / before", "", a.verdict.compute, {"derived", "tokens x compute per token", ""});
+  put("jevons.cache_memory_ratio", "cache memory after / before", "", a.verdict.hbm, {"derived", "tokens x cache bytes per user", ""});
+  put("jevons.cache_memory_break_even_elasticity", "elasticity above which memory demand rises", "", a.verdict.hbm_break_even, {"derived", a.verdict.hbm_break_even ? "ln(1/bytes ratio) / -(pass-through x ln cost ratio), market::break_even_elasticity" : "cost per token does not fall", ""});
+}
+
+void add_facts(Document& d, const Answers& a) {
+  const auto add = [&](const catalog::Fact* f) {
+    if (f != nullptr) d.facts.push_back({std::string(f->thing), std::string(f->key), std::string(f->text), std::string(catalog::name(f->kind)), std::string(catalog::name(f->confidence)), std::string(f->source), std::string(f->date)});
+  };
+  for (const auto* key : {"peak_bf16", "peak_fp8", "peak_fp4", "peak_int8", "memory", "memory_reported", "hbm_bandwidth", "scaleup_bandwidth", "scaleup_domain", "hbm_fraction"}) add(a.subject.chip.thing->find(key));
+  for (const auto* f : a.hour.facts) add(f);
+}
+
+void add_charts(Document& d, const Answers& a) {
+  report::Chart pareto{"pareto", "Placements: throughput against interactivity", "scatter", "tok/s per user", "output tok/s per GPU", false, false, {}, {{"feasible placements", {}, {}}}};
+  for (const auto& c : a.plan.candidates) {
+    if (!c.feasible) continue;
+    pareto.series[0].x.push_back(1 / c.state.tpot_s);
+    pareto.series[0].y.push_back(c.state.output_tok_s / c.placement.accelerators());
+  }
+  d.charts.push_back(std::move(pareto));
+  report::Chart cache{"cache", "Cache of one user", "bar", "", "GiB", false, true, {}, {{"GiB", {}, {}}}};
+  const auto bar = [&](std::string what, double bytes) {
+    cache.categories.push_back(std::move(what));
+    cache.series[0].y.push_back(bytes / kGibi);
+  };
+  bar(a.model.name, a.memory.bytes);
+  if (a.comparison) bar(a.comparison->name, a.comparison->bytes_of_one_user);
+  if (a.memory.gqa_bytes > 0) bar("GQA-8, bf16", a.memory.gqa_bytes);
+  if (a.memory.mha_bytes > 0) bar("multi-head, bf16", a.memory.mha_bytes);
+  d.charts.push_back(std::move(cache));
+  report::Chart step{"step", "Decode step by term", "bar", "", "ms", false, false, {}, {{"ms", {}, {}}}};
+  for (const auto& t : a.step_terms) {
+    step.categories.push_back(t.name);
+    step.series[0].y.push_back(t.seconds * 1e3);
+  }
+  d.charts.push_back(std::move(step));
+  report::Chart jevons{"jevons", "Demand after the saving, by elasticity", "line", "elasticity", "after / before", false, true, {}, {{"tokens", {}, {}}, {"compute", {}, {}}, {"cache memory", {}, {}}}};
+  for (double e = 0; e <= 3.001; e += 0.1) {
+    market::Saving s = a.saving;
+    s.eps_low = s.eps_high = e;
+    const auto v = market::verdict(s);
+    const double y[] = {v.tokens, v.compute, v.hbm};
+    for (std::size_t i = 0; i < 3; ++i) {
+      jevons.series[i].x.push_back(e);
+      jevons.series[i].y.push_back(y[i]);
+    }
+  }
+  d.charts.push_back(std::move(jevons));
+}
+
+}  // namespace
+
+Document page_of(const Answers& a) {
+  Document d;
+  d.title = a.scenario.title;
+  d.origin_file = a.scenario.file.ends_with(".yaml") ? a.scenario.file.substr(0, a.scenario.file.size() - 5) : a.scenario.file;
+  d.version = std::string(version());
+  if (a.plan.status != plan::Status::optimal) {
+    d.answer = {{"Memory", memory_line(a)}, {"No", a.plan.explanation}};
+    d.tables = {model_table(a), plan_table(a, true)};
+    return d;
+  }
+  d.answer = {{"Memory", memory_line(a)}, {"Cost", cost_line(a)}, {"Jevons", jevons_line(a)}};
+  d.tables = {model_table(a), plan_table(a, false), step_table(a), cost_table(a), ledger_table(a)};
+  if (a.fleet) d.tables.push_back(fleet_table(a));
+  d.tables.push_back(demand_table(a));
+  d.tables.push_back(plan_table(a, true));
+  add_values(d, a);
+  add_charts(d, a);
+  add_facts(d, a);
+  d.notes = {fmt::format("Binds: {} of {}.", plan::name(a.plan.best().binding), step::name(a.plan.best().placement))};
+  if (a.borrowed) d.notes.push_back(fmt::format("{} has no kernel measurements: constants are borrowed from H100 and H200, and the band is wider.", a.subject.chip.thing->name));
+  if (!a.operand_note.empty()) d.notes.push_back(a.operand_note + ".");
+  d.notes.push_back("Latency and throughput are a steady-state closed form: no bursts, no spread of lengths.");
+  d.notes.push_back("The three inputs that move $/Mtok of all tokens most:");
+  for (std::size_t i = 0; i < std::min<std::size_t>(3, a.levers.size()); ++i) {
+    d.notes.push_back(fmt::format("  {}. {}: {} to {}", i + 1, a.levers[i].name, money(a.levers[i].usd_low), money(a.levers[i].usd_high)));
+  }
+  return d;
+}
+
+}  // namespace jevons::engine

@@ -1,0 +1,33 @@
+#pragma once
+// A scenario as typed values: what is asked. How it is answered is evaluate.cpp.
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/verb.hpp"
+#include "savings/ledger.hpp"
+
+namespace jevons::engine {
+
+std::span<const OptionSpec> scenario_options();
+
+struct Scenario {
+  Settings settings;
+  std::string title, file;
+  std::int64_t context = 0;              // tokens for the memory figures
+  double request_rate = 0;               // 0: not given
+  std::string compare_with;              // "" when none
+  cost::Basis basis = cost::Basis::owner;
+  serve::Workload workload;
+  plan::Limits limits;
+};
+/// Reads the scenario file (words[0], if any), lays flags over it and checks what belongs together.
+Result<Scenario> read_scenario(const Context& context);
+
+/// A model of the catalogue by name, or a config.json by path (anything with a '/' or ending in .json).
+Result<model::Model> load_model(const catalog::Catalog& catalog, const std::string& name_or_path);
+
+/// A model on the scenario's accelerator in the given formats. `model` must outlive the result.
+Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model::Model& model, const Scenario& s, const std::string& weights, const std::string& cache);
+
+}  // namespace jevons::engine

@@ -1,0 +1,175 @@
+// The verbs and their tables of options.
+#include "engine/verb.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/units.hpp"
+#include "engine/evaluate.hpp"
+#include "model/describe.hpp"
+
+namespace jevons::engine {
+namespace {
+
+Result<Outcome> run_scenario(Context& c) {
+  JEVONS_TRY(const auto answers, evaluate(c));
+  Outcome o;
+  o.answer = answers->plan.status == plan::Status::optimal ? Answer::yes : Answer::no;
+  o.document = page_of(*answers);
+  return o;
+}
+
+constexpr OptionSpec kModelOptions[] = {
+    {.path = "context", .flag = "--context", .type = OptionType::integer, .unit = "tokens", .fallback = "131072", .low = 1, .high = 1e9, .help = "tokens one sequence holds"},
+    {.path = "weights", .flag = "--weights", .type = OptionType::text, .fallback = "native", .help = "weight format"},
+    {.path = "kv_cache_dtype", .flag = "--kv-cache-dtype", .type = OptionType::text, .fallback = "native", .help = "cache format: native, bf16, fp8, fp8_ds_mla"},
+};
+
+Result<Outcome> run_model(Context& c) {
+  JEVONS_TRY(const model::Model m, load_model(c.catalog, c.words[0]));
+  const model::Parameters p = model::parameters(m);
+  JEVONS_TRY(const model::WeightScheme scheme, model::weight_scheme(m, c.settings.text("weights")));
+  JEVONS_TRY(const model::CacheFormat wanted, model::parse_cache_format(c.settings.text("kv_cache_dtype")));
+  const model::CacheFormat format = model::resolve(m, wanted);
+  const auto bytes = model::weight_bytes(m, p, scheme);
+  const auto cache = model::cache_groups(m, format);
+  const auto context = c.settings.integer("context");
+  const auto f = model::decode_attention_flops(m, context), naive = model::decode_attention_flops(m, context, model::MlaMode::naive);
+  const auto prefill = model::prefill_flops(m, p, context);
+
+  Outcome o;
+  auto& d = o.document;
+  d.title = fmt::format("{} ({}, {} layers)", m.name, m.family, m.layers());
+  d.version = std::string(version());
+  const report::Origin origin{"derived", "sum over layers, src/model", "config.json; docs/model-accounting.md"};
+  report::Table t{"model", fmt::format("At {} tokens of context", format_number(double(context), 9)), {{"quantity", "quantity", "{}", {}}, {"value", "value", "{}", {}}, {"exact", "exact", "{:.9g}", origin}, {"unit", "unit", "{}", {}}}, {}, {}, true};
+  const auto row = [&](std::string path, std::string what, std::string shown, double exact, std::string unit) {
+    d.values.push_back({std::move(path), what, unit, exact, origin});
+    t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)});
+  };
+  row("parameters.total", "parameters", format_si(double(p.total), ""), double(p.total), "parameters");
+  row("parameters.active_all", "active per token, all", format_si(p.active, ""), p.active, "parameters");
+  row("parameters.active_no_input_embedding", "  without input embedding (default)", format_si(p.active_no_input_embedding, ""), p.active_no_input_embedding, "parameters");
+  row("parameters.active_no_embeddings", "  without both embeddings", format_si(p.active_no_embeddings, ""), p.active_no_embeddings, "parameters");
+  if (p.mtp.total() > 0) row("parameters.mtp", "multi-token prediction, beside them", format_si(double(p.mtp.total()), ""), double(p.mtp.total()), "parameters");
+  row("weights.bytes", fmt::format("weights in {}", scheme.name), format_bytes(bytes.total()), bytes.total(), "bytes");
+  row("cache.stored_bytes", fmt::format("cache of one sequence, {}", model::name(format)), format_bytes(model::cache_stored(cache, context)), model::cache_stored(cache, context), "bytes");
+  row("cache.growth_bytes_per_token", "  growth per token", format_bytes(model::cache_slope(cache)), model::cache_slope(cache), "bytes/token");
+  row("cache.fixed_bytes", "  windows and states", format_bytes(model::cache_fixed(cache)), model::cache_fixed(cache), "bytes");
+  row("cache.read_bytes_per_step", "  moved per decode step", format_bytes(model::cache_read(cache, context)), model::cache_read(cache, context), "bytes");
+  row("flops.decode_linear", "decode, products", format_si(model::decode_linear_flops(p), "FLOP"), model::decode_linear_flops(p), "FLOP/token");
+  row("flops.decode_attention", "decode, attention core", format_si(f.core, "FLOP"), f.core, "FLOP/token");
+  if (naive.core != f.core) row("flops.decode_attention_naive", "  in naive MLA form", format_si(naive.core, "FLOP"), naive.core, "FLOP/token");
+  if (f.index > 0) row("flops.decode_index", "decode, indexer", format_si(f.index, "FLOP"), f.index, "FLOP/token");
+  if (f.recurrent > 0) row("flops.decode_recurrent", "decode, recurrence", format_si(f.recurrent, "FLOP"), f.recurrent, "FLOP/token");
+  row("flops.prefill", "prefill of the whole context", format_si(prefill.total(), "FLOP"), prefill.total(), "FLOP");
+  d.tables.push_back(std::move(t));
+  auto json = model::describe(m, p);
+  json["name"] = m.name;
+  json["family"] = m.family;
+  json["context"] = context;
+  json["weights"] = scheme.name;
+  json["weight_bytes"] = bytes.total();
+  json["kv_cache_dtype"] = model::name(format);
+  json["cache_stored_bytes"] = model::cache_stored(cache, context);
+  json["cache_read_bytes_per_step"] = model::cache_read(cache, context);
+  o.json = json.dump(1) + "\n";
+  return o;
+}
+
+report::Table fact_table(const catalog::Thing& t) {
+  report::Table out{"facts", std::string(t.title.empty() ? t.name : t.title), {{"fact", "fact", "{}", {}}, {"value", "value", "{}", {}}, {"range", "range", "{}", {}}, {"kind", "kind", "{}", {}}, {"confidence", "conf.", "{}", {}}, {"date", "date", "{}", {}}}, {}, {}, true};
+  for (const auto& f : t.facts) {
+    out.rows.push_back({std::string(f.key), std::string(f.text), f.has_range ? fmt::format("{:.4g}–{:.4g}", f.low, f.high) : std::string("-"), std::string(catalog::name(f.kind)),
+                        std::string(catalog::name(f.confidence)), std::string(f.date)});
+  }
+  for (const auto& a : t.attributes) out.notes.push_back(fmt::format("{}: {}", a.key, a.value));
+  std::vector<std::string_view> sources;
+  for (const auto& f : t.facts) {
+    if (std::find(sources.begin(), sources.end(), f.source) == sources.end()) sources.push_back(f.source);
+  }
+  for (const auto s : sources) out.notes.push_back(fmt::format("source: {}", s));
+  for (const auto& f : t.facts) {
+    if (!f.why.empty()) out.notes.push_back(fmt::format("{} is assumed: {}", f.key, f.why));
+  }
+  return out;
+}
+
+Result<Outcome> show_thing(const Context& c, const std::string& wanted) {
+  Outcome o;
+  o.document.version = std::string(version());
+  for (std::size_t s = 0; s < catalog::kSections; ++s) {
+    const auto found = c.catalog.find(catalog::Section(s), wanted);
+    if (!found) continue;
+    o.document.title = fmt::format("{} ({})", (*found)->name, (*found)->file);
+    o.document.tables.push_back(fact_table(**found));
+    return o;
+  }
+  JEVONS_TRY(const auto* entry, c.catalog.find_model(wanted));
+  o.document.title = fmt::format("{} ({})", entry->name, entry->file);
+  o.document.notes.push_back(fmt::format("a model: `jevons model {}` accounts for it", entry->name));
+  o.json = std::string(entry->json) + "\n";
+  return o;
+}
+
+Result<Outcome> run_catalog(Context& c) {
+  const std::string& what = c.words[0];
+  if (what == "show") {
+    if (c.words.size() != 2) return bad_input("catalog show", "no name given", "jevons catalog show NAME");
+    return show_thing(c, c.words[1]);
+  }
+  if (what != "list" && what != "sources") return bad_input("catalog", fmt::format("unknown word '{}'", what.substr(0, 40)), "list, show NAME or sources");
+  Outcome o;
+  o.document.title = "Catalogue";
+  o.document.version = std::string(version());
+  const bool sources = what == "sources";
+  report::Table t{what, sources ? "Sources and how many facts rest on each" : "Things the catalogue knows", {}, {}, {}, true};
+  if (sources) {
+    t.columns = {{"facts", "facts", "{:.0f}", {}}, {"source", "source", "{}", {}}};
+    std::map<std::string_view, double> count;
+    for (std::size_t s = 0; s < catalog::kSections; ++s) {
+      for (const auto* thing : c.catalog.things(catalog::Section(s))) {
+        for (const auto& f : thing->facts) ++count[f.source];
+      }
+    }
+    for (const auto& [source, n] : count) t.rows.push_back({n, std::string(source)});
+  } else {
+    t.columns = {{"section", "section", "{}", {}}, {"name", "name", "{}", {}}, {"facts", "facts", "{:.0f}", {}}, {"title", "title", "{}", {}}};
+    for (std::size_t s = 0; s < catalog::kSections; ++s) {
+      for (const auto* thing : c.catalog.things(catalog::Section(s))) {
+        t.rows.push_back({std::string(catalog::folder(catalog::Section(s))), std::string(thing->name), double(thing->facts.size()), std::string(thing->title)});
+      }
+    }
+    for (const auto* m : c.catalog.models()) t.rows.push_back({std::string("models"), std::string(m->name), {}, std::string(m->file)});
+  }
+  o.document.tables.push_back(std::move(t));
+  return o;
+}
+
+const Verb kVerbs[] = {
+    {"run", "[SCENARIO.yaml]", "Walk the chain: memory, deployment, cost, savings, fleet, and what demand does.\nFlags override the file; without a file they must state model, accelerator, isl and osl.",
+     "  jevons run examples/deepseek-v4-pro-1m.yaml -o out\n  jevons run examples/llama-3.1-70b-chat.yaml --tp 4 --cost-basis on-demand\n"
+     "  jevons run --model qwen3-32b --accelerator h100-sxm --isl 2000 --osl 500 --tpot 30 --explain\n",
+     0, 1, {}, run_scenario},
+    {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.", "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n",
+     1, 1, kModelOptions, run_model},
+    {"catalog", "list|show NAME|sources", "Print the facts the answers rest on, with kind, source, date and range.", "  jevons catalog list\n  jevons catalog show h100-sxm\n  jevons catalog sources\n", 1, 2, {}, run_catalog},
+};
+
+}  // namespace
+
+std::span<const Verb> verbs() {
+  static const auto table = [] {
+    std::vector<Verb> v(std::begin(kVerbs), std::end(kVerbs));
+    v[0].options = scenario_options();
+    return v;
+  }();
+  return table;
+}
+
+std::string_view version() { return JEVONS_VERSION; }
+
+}  // namespace jevons::engine
