@@ -142,7 +142,7 @@ std::string format_seconds(double seconds) {
 }
 
 std::string format_number(double value, int digits) {
-  std::string s = significant(value, digits);
+  std::string s = value == std::floor(value) && std::abs(value) < 1e15 ? fmt::format("{:.0f}", value) : significant(value, digits);
   const std::size_t dot = std::min(s.find('.'), s.size());
   const std::size_t first = s[0] == '-' ? 1 : 0;
   for (std::size_t at = dot; at > first + 3;) s.insert(at -= 3, ",");

@@ -75,6 +75,13 @@ Result<GpuHour> gpu_hour(const catalog::Catalog& catalog, const catalog::Acceler
     g.how = "market price";
     return g;
   }
+  // Without a purchase price, a published cost to own stands in whole.
+  if (const auto& published = chip.tco_neocloud ? chip.tco_neocloud : chip.tco_hyperscaler; published && !chip.price) {
+    g.facts.push_back(published->fact);
+    g.total = published->value;
+    g.how = "published cost to own; no purchase price is known";
+    return g;
+  }
   const auto take = [&](std::string_view key) {
     g.facts.push_back(&site_fact(catalog, key));
     return g.facts.back()->value;

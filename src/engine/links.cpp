@@ -60,14 +60,17 @@ Result<void> look_into_the_step(const catalog::Catalog& catalog, Answers& a) {
 Result<std::optional<Comparison>> compare(const catalog::Catalog& catalog, const Answers& a, const plan::Question& question) {
   if (a.scenario.compare_with.empty()) return std::optional<Comparison>{};
   JEVONS_TRY(const model::Model other, load_model(catalog, a.scenario.compare_with));
-  JEVONS_TRY(const step::Subject subject, make_subject(catalog, other, a.scenario, "native", "native"));
+  JEVONS_TRY(const step::Subject subject, make_subject(catalog, other, a.scenario, a.scenario.settings.text("weights"), a.scenario.settings.text("kv_cache_dtype")));
   Comparison c{.name = other.name};
   c.bytes_of_one_user = model::cache_stored(subject.cache, a.scenario.context);
   c.decode_flops = model::decode_linear_flops(subject.parameters) + model::decode_attention_flops(other, a.scenario.context).total();
   plan::Question q = question;
   q.subject = &subject;
-  if (!a.scenario.settings.has("limits.max_accelerators")) q.limits.max_accelerators *= 8;  // it may need more room than the model itself
-  JEVONS_TRY(const plan::Plan p, plan::cheapest(q));
+  JEVONS_TRY(plan::Plan p, plan::cheapest(q));
+  if (p.status != plan::Status::optimal && !a.scenario.settings.has("limits.max_accelerators")) {
+    q.limits.max_accelerators *= 8;  // it may need more room than the model itself
+    JEVONS_TRY(p, plan::cheapest(q));
+  }
   if (p.status == plan::Status::optimal) c.best = p.best();
   return std::optional<Comparison>{std::move(c)};
 }
@@ -129,6 +132,7 @@ std::vector<Lever> levers_of(const Answers& a) {
   part("system_over_chip", a.hour.it_capital, false);
   part("site_capex", a.hour.site_capital, false);
   part("electricity", a.hour.electricity, false);
+  part("rental_3yr", a.hour.total, false);
   part("price_contract", a.hour.total, false);
   part("price_on_demand", a.hour.total, false);
   // Rate and life act through the recovery factor of the IT capital.

@@ -42,8 +42,9 @@ std::string cost_line(const Answers& a) {
 std::string jevons_line(const Answers& a) {
   const auto& v = a.verdict;
   if (!v.hbm_break_even) return fmt::format("{}: cost per token does not fall, so nothing pulls demand up", a.saving_of);
-  return fmt::format("{}: cost per token {}; if it reaches prices at elasticity {:.2g}: tokens {}, compute {}, cache memory {}; memory demand rises only if elasticity > {:.2f} (P = {:.0f} %)",
-                     a.saving_of, times(a.saving.cost_ratio), v.eps, times(v.tokens), times(v.compute), times(v.hbm), *v.hbm_break_even, v.p_hbm_rises * 100);
+  const std::string when = *v.hbm_break_even <= 0 ? "memory demand rises at any elasticity" : fmt::format("memory demand rises only if elasticity > {:.2f} (P = {:.0f} %)", *v.hbm_break_even, v.p_hbm_rises * 100);
+  return fmt::format("{}: cost per token {}; if it reaches prices at elasticity {:.2g}: tokens {}, compute {}, cache memory {}; {}", a.saving_of, times(a.saving.cost_ratio), v.eps, times(v.tokens),
+                     times(v.compute), times(v.hbm), when);
 }
 
 const Origin kModelOrigin{"derived", "sum over layers, src/model/parameters.cpp and cache.cpp", "config.json of the model; docs/model-accounting.md"};
@@ -136,7 +137,7 @@ Table ledger_table(const Answers& a) {
   if (l.all_off.usd_per_output_mtok && l.all_on.usd_per_output_mtok) total = *l.all_off.usd_per_output_mtok - *l.all_on.usd_per_output_mtok;
   t.rows.push_back({std::string("all together"), std::string("none of them"), l.all_off.cache_bytes_per_user / l.all_on.cache_bytes_per_user,
                     ratio(l.all_on.users_per_accelerator, l.all_off.users_per_accelerator), ratio(l.all_off.usd_per_output_mtok, l.all_on.usd_per_output_mtok), total});
-  if (!l.shapley_note.empty()) t.notes.push_back(l.shapley_note + ".");
+  if (!l.note.empty()) t.notes.push_back(l.note + ".");
   if (a.theta) t.notes.push_back(fmt::format("theta = {:.2f}: a 1 % smaller cache makes output {:.2f} % cheaper at the re-optimised deployment.", *a.theta, *a.theta));
   return t;
 }
@@ -154,20 +155,21 @@ Table step_table(const Answers& a) {
 
 Table fleet_table(const Answers& a) {
   const Fleet& f = *a.fleet;
-  Table t{"fleet", fmt::format("Fleet for {} requests/s", format_number(a.scenario.request_rate)), {{"quantity", "quantity", "{}", {}}, {"value", "value", "{:.4g}", {"derived", "engine::fleet_of", ""}}, {"unit", "unit", "{}", {}}}, {}, {}, true};
-  t.rows = {{std::string("replicas"), f.replicas, std::string("")},
-            {std::string("accelerators"), f.accelerators, std::string(a.subject.chip.thing->name)},
-            {std::string("power at the meter"), f.power.value() / 1e3, std::string("kW")},
-            {std::string("cost"), f.per_year.value() / 1e6, std::string("million USD/year")},
-            {std::string("output"), f.output_tokens_per_day / 1e6, std::string("million tokens/day")},
-            {std::string("energy, fleet power over output"), f.joules_per_output_token, std::string("J/output token")}};
+  Table t{"fleet", fmt::format("Fleet for {} requests/s", format_number(a.scenario.request_rate)), {{"quantity", "quantity", "{}", {}}, {"value", "value", "{}", {}}, {"exact", "exact", "{:.6g}", {"derived", "engine::fleet_of", ""}}, {"unit", "unit", "{}", {}}}, {}, {}, true};
+  const auto row = [&](std::string what, std::string shown, double exact, std::string unit) { t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)}); };
+  row("replicas", format_number(f.replicas), f.replicas, "");
+  row("accelerators", format_number(f.accelerators), f.accelerators, std::string(a.subject.chip.thing->name));
+  row("power at the meter", format_si(f.power.value(), "W"), f.power.value(), "W");
+  row("cost", format_si(f.per_year.value(), "USD"), f.per_year.value(), "USD/year");
+  row("output", format_si(f.output_tokens_per_day, ""), f.output_tokens_per_day, "tokens/day");
+  row("energy, fleet power over output", format_si(f.joules_per_output_token, "J"), f.joules_per_output_token, "J/output token");
   if (!f.scaleup) {
-    t.notes = {"Scale-up fabric: no system of this accelerator with a parts list in the catalogue."};
+    t.notes = {"Scale-up fabric: the catalogue has no system of this accelerator with a parts list."};
     return t;
   }
-  t.rows.push_back({std::string("scale-up domains"), f.scaleup->domains, f.scaleup->fabric});
-  t.rows.push_back({std::string("switch chips in them"), maybe(f.scaleup->switch_chips), std::string(f.scaleup->switch_chips ? "" : "not published")});
-  t.rows.push_back({std::string("optical modules in them"), maybe(f.scaleup->modules), std::string(f.scaleup->modules ? "" : "not published")});
+  row("scale-up domains", format_number(f.scaleup->domains), f.scaleup->domains, f.scaleup->fabric);
+  if (f.scaleup->switch_chips) row("  switch chips in them", format_number(*f.scaleup->switch_chips), *f.scaleup->switch_chips, "chips");
+  if (f.scaleup->modules) row("  optical modules in them", format_number(*f.scaleup->modules), *f.scaleup->modules, "modules");
   return t;
 }
 

@@ -62,7 +62,8 @@ std::string_view name(Binding b) {
   return names[std::size_t(b)];
 }
 
-std::vector<step::Placement> placements(const model::Model& m, const Limits& l, bool with_pipeline) {
+std::vector<step::Placement> placements(const model::Model& m, const catalog::Accelerator& chip, const Limits& l, bool with_pipeline) {
+  const int domain = std::max(1, int(chip.scaleup_domain.value_or(1)));
   const bool experts = std::any_of(m.kinds.begin(), m.kinds.end(), [](const auto& k) { return k.layer.moe.has_value(); });
   const auto sizes = [&](const std::optional<int>& given, int upto) {
     std::vector<int> v;
@@ -76,7 +77,8 @@ std::vector<step::Placement> placements(const model::Model& m, const Limits& l, 
       for (const int pp : sizes(l.pp, with_pipeline ? l.max_accelerators : 1)) {
         for (const int ep : l.ep ? std::vector<int>{*l.ep} : experts && tp * dp > 1 ? std::vector<int>{1, tp * dp} : std::vector<int>{1}) {
           const step::Placement p{tp, pp, dp, ep};
-          if (p.accelerators() <= l.max_accelerators) out.push_back(p);
+          const bool wired = tp * dp <= domain || (tp <= domain && chip.scaleout_bandwidth);  // tensor parallelism stays inside the domain
+          if (p.accelerators() <= l.max_accelerators && (wired || l.tp || l.dp)) out.push_back(p);
         }
       }
     }
@@ -132,7 +134,7 @@ Result<Plan> cheapest(const Question& q) {
   Plan plan;
   const bool given = q.limits.tp || q.limits.pp || q.limits.dp || q.limits.ep;
   for (const bool with_pipeline : {false, true}) {
-    for (const auto& p : placements(*q.subject->model, q.limits, with_pipeline)) {
+    for (const auto& p : placements(*q.subject->model, q.subject->chip, q.limits, with_pipeline)) {
       if (with_pipeline && p.pp == 1) continue;  // judged in the first round
       ++plan.screened;
       const auto divides = step::check_placement(*q.subject->model, p);

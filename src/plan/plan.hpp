@@ -52,8 +52,8 @@ struct Plan {
 };
 
 /// Placements worth trying: powers of two within the limits, experts over all ranks or none, pipeline stages only where asked for or
-/// where nothing else can hold the weights.
-std::vector<step::Placement> placements(const model::Model& m, const Limits& limits, bool with_pipeline);
+/// where nothing else can hold the weights. Tensor parallelism stays inside the scale-up domain; experts may cross it over the network.
+std::vector<step::Placement> placements(const model::Model& m, const catalog::Accelerator& chip, const Limits& limits, bool with_pipeline);
 
 /// One placement at the largest concurrency its limits allow (throughput grows with concurrency, latency too).
 Candidate evaluate(const Question& q, const step::StepTime& time);

@@ -46,10 +46,6 @@ model::Model without_sparsity(const model::Model& m) {
       y.index_heads = 0;
       return y;
     }
-    if (auto x = std::get_if<model::Csa>(&a)) {
-      // Compression off: every token keeps its own row of the same width.
-      return model::Mla{x->heads, x->q_rank, x->dim - x->rope, x->dim - x->rope, x->rope, x->dim, false, {}};
-    }
     return a;
   });
 }
@@ -72,7 +68,7 @@ struct World {
   plan::Question question;
 };
 
-Result<Outcome> judge(const plan::Question& q, const std::vector<Switch>& switches, std::size_t mask, int stretch) {
+Result<Outcome> judge(const plan::Question& q, const std::vector<Switch>& switches, std::size_t mask) {
   World w{*q.subject->model, *q.subject, q};
   const auto off = [&](Technique t) {
     for (std::size_t i = 0; i < switches.size(); ++i) {
@@ -94,7 +90,6 @@ Result<Outcome> judge(const plan::Question& q, const std::vector<Switch>& switch
   if (off(Technique::prefix_cache)) w.question.workload.prefix_hit_rate = 0;
   if (off(Technique::speculation)) w.question.workload.tokens_per_step = 1, w.question.workload.draft_tokens = 0;
   w.question.subject = &w.subject;
-  if (mask + 1 != std::size_t{1} << switches.size()) w.question.limits.max_accelerators *= stretch;
   Outcome o;
   o.cache_bytes_per_user = model::cache_stored(w.subject.cache, std::int64_t(q.workload.isl + q.workload.osl));
   JEVONS_TRY(const plan::Plan p, plan::cheapest(w.question));
@@ -129,10 +124,9 @@ std::vector<Switch> switches_of(const plan::Question& q) {
   std::vector<Switch> s;
   const bool csa = has<model::Csa>(m, [](const auto&) { return true; });
   if (csa || has<model::Mla>(m, [](const auto&) { return true; })) {
-    s.push_back({Technique::attention, csa ? "one shared K=V row (MQA)" : "latent attention (MLA)", "GQA with 8 KV heads of 128"});
+    s.push_back({Technique::attention, csa ? "compressed attention (CSA, HCA)" : "latent attention (MLA)", "GQA with 8 KV heads of 128"});
   }
-  if (csa) s.push_back({Technique::sparsity, "compressed attention", "a row for every token"});
-  else if (has<model::Mla>(m, [](const auto& a) { return a.indexer.has_value(); }) || has<model::Gqa>(m, [](const auto& a) { return a.index_heads > 0; })) {
+  if (has<model::Mla>(m, [](const auto& a) { return a.indexer.has_value(); }) || has<model::Gqa>(m, [](const auto& a) { return a.index_heads > 0; })) {
     s.push_back({Technique::sparsity, "sparse attention (top-k)", "attention to every token"});
   }
   if (has<model::Gqa>(m, [](const auto& a) { return a.window > 0 || a.chunk > 0; })) s.push_back({Technique::windows, "sliding windows", "full attention in every layer"});
@@ -146,12 +140,28 @@ std::vector<Switch> switches_of(const plan::Question& q) {
 Result<Ledger> ledger(const plan::Question& q, int stretch) {
   const auto switches = switches_of(q);
   const std::size_t worlds = std::size_t{1} << switches.size();
-  std::vector<Outcome> outcome(worlds);
-  for (std::size_t mask = 0; mask < worlds; ++mask) {
-    JEVONS_TRY(outcome[mask], judge(q, switches, mask, stretch));
-  }
   Ledger l;
-  l.plans = worlds;
+  std::vector<Outcome> outcome(worlds);
+  plan::Question judged = q;
+  const auto infeasible = [&] { return std::count_if(outcome.begin(), outcome.end(), [](const Outcome& o) { return !o.usd_per_output_mtok; }); };
+  // All combinations are judged in one space of deployments; it grows until each has an answer.
+  for (const int round : {0, 1, 2}) {
+    if (round == 1) {
+      judged.limits.max_accelerators *= stretch;
+      l.note = fmt::format("Without some techniques no deployment of {} accelerators will do, so all are judged with up to {} a replica", q.limits.max_accelerators, judged.limits.max_accelerators);
+    }
+    if (round == 2) {
+      judged.limits.ttft_s.reset();
+      judged.limits.tpot_s.reset();
+      l.note += fmt::format(", and without latency limits: {} of {} combinations meet them nowhere", infeasible(), worlds);
+    }
+    for (std::size_t mask = 0; mask < worlds; ++mask) {
+      JEVONS_TRY(outcome[mask], judge(judged, switches, mask));
+    }
+    l.plans += worlds;
+    if (infeasible() == 0) break;
+  }
+  if (infeasible() > 0) l.note = fmt::format("{} of {} combinations fit no deployment of {} accelerators a replica: no shares in dollars", infeasible(), worlds, judged.limits.max_accelerators);
   l.all_on = outcome[worlds - 1];
   l.all_off = outcome[0];
   std::vector<double> bytes, usd;
@@ -162,7 +172,6 @@ Result<Ledger> ledger(const plan::Question& q, int stretch) {
   const auto byte_share = shapley(bytes);
   std::vector<double> usd_share;
   if (usd.size() == worlds) usd_share = shapley(usd);
-  else l.shapley_note = fmt::format("shares in dollars need every combination: {} of {} meet no limit even on {} times the accelerators", worlds - usd.size(), worlds, stretch);
   for (std::size_t i = 0; i < switches.size(); ++i) {
     Row r{switches[i], outcome[(worlds - 1) & ~(std::size_t{1} << i)], {}, byte_share[i]};
     if (!usd_share.empty()) r.shapley_usd = usd_share[i];

@@ -28,13 +28,14 @@ struct Row {
 struct Ledger {
   Outcome all_on, all_off;
   std::vector<Row> rows;
-  std::string shapley_note;                         // why dollar shares are missing, when they are
+  std::string note;                                 // what had to be lifted so that every combination has an answer, or why one has none
   std::size_t plans = 0;
 };
 
 /// Techniques that are in use in this question; each can be switched off by itself.
 std::vector<Switch> switches_of(const plan::Question& q);
-/// Counterfactuals may use replicas of up to `stretch` times the accelerators: without a technique a model may need more room.
+/// All combinations are judged in the same space of deployments: the question's own, then, while a combination has no answer there,
+/// with `stretch` times the accelerators a replica, then also without latency limits. `note` says which.
 Result<Ledger> ledger(const plan::Question& q, int stretch = 8);
 
 /// The model with its latent or compressed attention replaced by grouped-query attention of the same number of heads, 128 wide:

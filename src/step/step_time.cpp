@@ -89,6 +89,8 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
   c.short_kernel = value("short_kernel");
   c.host_per_sequence = value("host_per_sequence");
   c.expert_cost = value("expert_cost");
+  c.dispatch_alpha = value("dispatch_alpha");
+  c.dispatch_fraction = value("dispatch_fraction");
   c.routing_exponent = value("routing_exponent");
   const std::string g(suffix(gemm)), e(moe);
   c.gemm_floor = value("gemm_floor_" + g);
@@ -141,6 +143,11 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
   }
   JEVONS_TRY(t.constants_, read_constants(catalog, s.chip, gemm.used, mxfp4 ? "mxfp4" : suffix(s.weights.routed.operand)));
   t.bandwidth_ = s.chip.hbm_bandwidth->value.value();
+  // Experts inside one scale-up domain talk over its fabric, wider placements over the network.
+  const bool inside = p.tp * p.dp <= s.chip.scaleup_domain.value_or(1);
+  const auto& wire = inside ? s.chip.scaleup_bandwidth : s.chip.scaleout_bandwidth;
+  if (p.dp > 1 && !wire) return lacks(inside ? "scaleup_bandwidth" : "scaleout_bandwidth");
+  t.dispatch_bandwidth_ = wire ? wire->value.value() * t.constants_.dispatch_fraction : 1;
   t.gemm_peak_ = gemm.flops;
   t.moe_peak_ = moe.flops;
   t.bf16_peak_ = s.chip.peak_bf16->value.value();
@@ -219,8 +226,7 @@ StepTime::Parts StepTime::parts(const Step& x) const {
     out.small += k.count * k.short_kernels * c.short_kernel;
     out.communication += k.count * k.reductions * all_reduce_seconds(own * row);
     if (k.has_moe && p.dp > 1) {  // dispatch and combine between attention ranks
-      const double beta = (s.chip.scaleup_bandwidth ? s.chip.scaleup_bandwidth->value.value() : 32e9) * 0.54;
-      out.communication += 2 * k.count * fabric::all_to_all_time(Seconds{12e-6}, BytesPerSecond{beta}, own, Bytes{row}, p.dp, k.top_k).value();
+      out.communication += 2 * k.count * fabric::all_to_all_time(Seconds{c.dispatch_alpha}, BytesPerSecond{dispatch_bandwidth_}, own, Bytes{row}, p.dp, k.top_k).value();
     }
   }
   const double sampled = x.decode_sequences / p.dp + (x.prefill_tokens > 0 ? 1 : 0);

@@ -13,7 +13,7 @@ struct KernelConstants {
   const catalog::Thing* thing = nullptr;
   bool borrowed = false;   // the chip has no measurements of its own
   double band = 0.2;       // 90 % of predictions lie within this relative error
-  double weight_stream, kv_stream, decode_attention, prefill_attention, attention_floor, short_kernel, host_per_sequence, expert_cost, routing_exponent;
+  double weight_stream, kv_stream, decode_attention, prefill_attention, attention_floor, short_kernel, host_per_sequence, expert_cost, routing_exponent, dispatch_alpha, dispatch_fraction;
   double gemm_floor, gemm_fraction, moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;  // for the formats used
   double allreduce_alpha[3], allreduce_beta[3], allreduce_kink[3];                              // 2, 4, 8 ranks
 };
@@ -66,6 +66,7 @@ class StepTime {
   Placement placement_;
   KernelConstants constants_{};
   std::vector<KindCost> kinds_;
+  double dispatch_bandwidth_ = 0;  // one direction, achieved
   double bandwidth_ = 0, gemm_peak_ = 0, moe_peak_ = 0, bf16_peak_ = 0;
   double head_bytes_ = 0, head_flops_per_token_ = 0;
 };
