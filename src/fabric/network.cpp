@@ -1,0 +1,285 @@
+#include "fabric/network.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.hpp"
+
+namespace jevons::fabric {
+namespace {
+
+constexpr int kMostTiers = 6;
+constexpr double kHoursOfFit = 1e9;
+constexpr Seconds kFlightPerMetre{4.9e-9};  // group index 1.47 of silica fibre over the speed of light; copper pairs are within 15 %
+// Counts that formulas give as 17.999999 are 18.
+double up(double x) { return std::ceil(x - 1e-9); }
+
+Result<void> check(const Network& n) {
+  const auto refuse = [&](std::string_view key, std::string what, std::string expected, std::string hint = {}) {
+    return bad_input(n.name.empty() ? std::string(key) : n.name + "." + std::string(key), std::move(what), std::move(expected), std::move(hint));
+  };
+  if (!(n.endpoints >= 1 && n.endpoints <= 1e9)) return refuse("endpoints", fmt::format("{}", n.endpoints), "1 to 1e9 endpoints");
+  if (!(n.endpoint_bandwidth.value() > 0)) return refuse("endpoint_bandwidth", fmt::format("{} B/s", n.endpoint_bandwidth.value()), "a bandwidth above 0");
+  for (const auto& m : {n.endpoint_end, n.leaf_end, n.uplink}) {
+    if (!m) continue;
+    if (!(m->rate.value() > 0)) return refuse("module_rate", fmt::format("{} B/s for {}", m->rate.value(), m->component), "a rate above 0");
+    if ((m->price && *m->price < Usd{}) || (m->power && *m->power < Watts{})) return refuse(m->component, "negative money or power", "0 or more");
+  }
+  if ((n.switch_price && *n.switch_price < Usd{}) || (n.switch_power && *n.switch_power < Watts{})) return refuse("switch", "negative money or power", "0 or more");
+  const auto in_reach = [&](const std::optional<Medium>& m, double metres, std::string_view key) -> Result<void> {
+    if (!m || !m->reach_m || metres <= *m->reach_m) return {};
+    return refuse(key, fmt::format("{} reaches {} m, the link is {} m long", m->component, *m->reach_m, metres), fmt::format("at most {} m", *m->reach_m), "a medium that reaches further, or a shorter run");
+  };
+  JEVONS_CHECK(in_reach(n.endpoint_end, n.first_link_m, "first_link_length"));
+  JEVONS_CHECK(in_reach(n.uplink, n.uplink_m, "uplink_length"));
+  if (n.shape == Shape::torus) {
+    double product = 1;
+    for (const int d : n.dimensions) {
+      if (d < 2) return refuse("dimensions", fmt::format("a dimension of {}", d), "2 or more");
+      product *= d;
+    }
+    if (n.dimensions.empty() || product != n.endpoints) return refuse("dimensions", fmt::format("{} endpoints in dimensions whose product is {}", n.endpoints, n.dimensions.empty() ? 0 : product), "dimensions whose product is the endpoints");
+    return {};
+  }
+  if (n.shape == Shape::mesh) return n.endpoints >= 2 ? Result<void>{} : refuse("endpoints", "a mesh of one", "2 or more endpoints");
+  if (!(n.switch_capacity.value() > 0)) return refuse("switch_capacity", fmt::format("{} B/s", n.switch_capacity.value()), "a capacity above 0");
+  if (!(n.radix >= 2 && n.radix == std::floor(n.radix))) return refuse("radix", fmt::format("{} ports", n.radix), "a whole number of ports, 2 or more");
+  if (n.tiers < 1 || n.tiers > kMostTiers) return refuse("tiers", fmt::format("{}", n.tiers), fmt::format("1 to {}", kMostTiers));
+  if (!(n.planes >= 1 && n.planes == std::floor(n.planes))) return refuse("planes", fmt::format("{}", n.planes), "a whole number of planes");
+  if (!(n.oversubscription >= 1)) return refuse("oversubscription", fmt::format("{}", n.oversubscription), "1 (none) or more: down bandwidth over up bandwidth");
+  if (n.endpoints_per_leaf && !(*n.endpoints_per_leaf >= 1)) return refuse("endpoints_per_leaf", fmt::format("{}", *n.endpoints_per_leaf), "1 or more");
+  if (!(n.chips_per_tray >= 1)) return refuse("chips_per_tray", fmt::format("{}", n.chips_per_tray), "1 or more");
+  return {};
+}
+
+// Ports an endpoint takes on its plane's leaf.
+double ports_of(const Network& n) { return up(n.endpoint_bandwidth / n.planes / (n.switch_capacity / n.radix)); }
+
+Result<void> check_radix(const Network& n) {
+  const double ports = ports_of(n), limit = reach(n.radix, n.tiers, n.oversubscription, ports);
+  if (n.endpoints <= limit) return {};
+  std::vector<std::string> ways;
+  for (int t = n.tiers + 1; t <= kMostTiers; ++t) {
+    if (reach(n.radix, t, n.oversubscription, ports) >= n.endpoints) {
+      ways.push_back(fmt::format("{} tiers", t));
+      break;
+    }
+  }
+  if (ports > 1 && reach(n.radix, n.tiers, n.oversubscription, 1) >= n.endpoints) ways.push_back(fmt::format("{} planes, one port each", n.planes * ports));
+  double radix = n.radix;
+  while (radix < 65536 && reach(radix, n.tiers, n.oversubscription, ports) < n.endpoints) radix *= 2;  // slower ports, more planes: as many ports a plane
+  if (radix < 65536) ways.push_back(fmt::format("switches of {} ports at 1/{} of the port rate, with {} planes", radix, radix / n.radix, n.planes * radix / n.radix));
+  return bad_input(n.name + ".endpoints", fmt::format("{} endpoints do not fit {} tier(s) of radix {} with {} port(s) each: the limit is {:.0f}", n.endpoints, n.tiers, n.radix, ports, limit),
+                   fmt::format("at most {:.0f} endpoints", limit), fmt::format("would fit: {}", fmt::join(ways, "; ")));
+}
+
+void add(PartsList& b, Part part) {
+  if (part.count <= 0) return;
+  const std::string name = part.component.empty() ? part.what : part.what + " (" + part.component + ")";
+  if (part.power) b.power += *part.power * part.count;
+  else b.unknown.push_back("power of " + name);
+  if (part.price) b.price += *part.price * part.count;
+  else b.unknown.push_back("price of " + name);
+  if (part.fit) b.failures_per_year += *part.fit * part.count * kHoursPerYear / kHoursOfFit;
+  b.parts.push_back(std::move(part));
+}
+
+// Modules or cables that carry `bandwidth` (one direction) over one stage of links; ends: 1 or 2 of each link use this medium.
+void add_links(PartsList& b, const std::optional<Medium>& m, std::string_view what, BytesPerSecond bandwidth, int ends) {
+  if (!m) return;  // a printed board: no part
+  const double whole = up(bandwidth / m->rate);
+  if (m->optical) {
+    b.optical_modules += whole * ends;
+    add(b, {std::string(what) + " module", m->component, whole * ends, m->power, m->price, m->fit});
+  } else {
+    b.cables += whole;
+    const auto power = m->power ? std::optional(*m->power * 2) : std::nullopt;  // a cable has two ends
+    add(b, {std::string(what) + " cable", m->component, whole, power, m->price, m->fit});
+  }
+}
+
+void clos_switches(const Network& n, PartsList& b) {
+  const double k = n.radix, ports = ports_of(n), o = n.oversubscription, N = n.endpoints;
+  std::array<double, kMostTiers> chips{};
+  if (n.tiers == 1) {
+    // Fewer endpoints than the radix can share a chip between planes only where planes are one network: chips stay whole in each plane.
+    chips[0] = up(N * ports / k);
+    b.ports_used = N * ports / chips[0];
+  } else {
+    const double down = n.endpoints_per_leaf ? *n.endpoints_per_leaf * ports : std::floor(k * o / (1 + o) + 1e-9);
+    chips[0] = up(N * ports / down);
+    const double uplinks = up(down / o);  // of one leaf
+    b.ports_used = down + uplinks;
+    // Above the leaves every chip but the top one has as many ports up as down.
+    for (int t = 1; t < n.tiers; ++t) chips[std::size_t(t)] = up(chips[0] * uplinks / (t + 1 == n.tiers ? k : k / 2));
+  }
+  for (int t = 0; t < n.tiers; ++t) {
+    const double count = chips[std::size_t(t)] * n.planes;
+    b.chips_by_tier[std::size_t(t)] = count;
+    b.switch_chips += count;
+    add(b, {fmt::format("tier {} switch chip", t + 1), "", count, n.switch_power, n.switch_price, std::nullopt});
+  }
+  b.trays = up(b.switch_chips / n.chips_per_tray);
+  b.endpoints_per_chip = N / b.switch_chips;
+}
+
+void clos_links(const Network& n, PartsList& b) {
+  const BytesPerSecond first = n.endpoint_bandwidth * n.endpoints, upper = first / n.oversubscription;
+  const double port_links = n.endpoints * n.planes * ports_of(n);
+  b.links = port_links * (1 + (n.tiers - 1) / n.oversubscription);
+  if (n.endpoint_end && n.leaf_end && n.endpoint_end->component != n.leaf_end->component) {
+    add_links(b, n.endpoint_end, "endpoint", first, 1);
+    add_links(b, n.leaf_end, "leaf", first, 1);
+  } else {
+    add_links(b, n.endpoint_end, "endpoint link", first, 2);
+  }
+  if (n.tiers > 1 && n.uplink) {
+    Medium m = *n.uplink;
+    if (n.links_per_module) m.rate = n.switch_capacity / n.radix * *n.links_per_module;
+    add_links(b, m, "uplink", upper * (n.tiers - 1.0), 2);
+  }
+  b.switching = first + upper * (2 * (n.tiers - 1.0));
+  b.bisection = n.tiers == 1 ? first / 2.0 : upper / 2.0;
+  b.hops = 2 * n.tiers - 1;
+  if (n.switch_latency) b.latency = *n.switch_latency * b.hops + kFlightPerMetre * (2 * n.first_link_m + 2 * (n.tiers - 1) * n.uplink_m);
+}
+
+void torus(const Network& n, PartsList& b) {
+  double ports = 0, largest = 0;
+  for (const int d : n.dimensions) {
+    ports += d == 2 ? 1 : 2;
+    b.hops += d / 2;
+    largest = std::max(largest, double(d));
+  }
+  b.links = n.endpoints * ports / 2;
+  const BytesPerSecond link = n.endpoint_bandwidth / ports;
+  // The worst even cut is across the longest dimension: two links (one, if it has two places) of every line.
+  b.bisection = link * (n.endpoints / largest * (largest == 2 ? 1 : 2));
+  add_links(b, n.endpoint_end, "torus link", n.endpoint_bandwidth * (n.endpoints / 2), 2);
+}
+
+void mesh(const Network& n, PartsList& b) {
+  const double N = n.endpoints;
+  b.links = N * (N - 1) / 2;
+  b.hops = 1;
+  b.bisection = n.endpoint_bandwidth / (N - 1) * std::floor(N / 2) * std::ceil(N / 2);
+  add_links(b, n.endpoint_end, "mesh link", n.endpoint_bandwidth * (N / 2), 2);
+}
+
+}  // namespace
+
+double reach(double radix, int tiers, double o, double ports) {
+  const double usable = std::floor(radix / ports);
+  if (tiers == 1) return usable;
+  // Leaves are limited by the reach of the tiers above, which each uplink enters on its own.
+  const double leaf_down = std::floor(std::floor(radix * o / (1 + o) + 1e-9) / ports);
+  return leaf_down * (tiers == 2 ? radix : 2 * std::pow(radix / 2, tiers - 1));
+}
+
+double copper_pairs(double endpoints, BytesPerSecond endpoint_bandwidth, BytesPerSecond lane_rate) { return 2 * endpoints * up(endpoint_bandwidth / lane_rate); }
+
+ModuleCount module_count(double endpoints, BytesPerSecond endpoint_bandwidth, int tiers, BytesPerSecond endpoint_rate, BytesPerSecond switch_rate, bool copper_first_link) {
+  const BytesPerSecond all = endpoint_bandwidth * endpoints;
+  if (copper_first_link) return {0, 2 * (tiers - 1.0) * up(all / switch_rate)};
+  return {up(all / endpoint_rate), (2.0 * tiers - 1) * up(all / switch_rate)};
+}
+
+Result<PartsList> parts_list(const Network& n) {
+  JEVONS_CHECK(check(n));
+  PartsList b;
+  b.aggregate = n.endpoint_bandwidth * (2 * n.endpoints);
+  if (n.shape == Shape::torus) {
+    torus(n, b);
+  } else if (n.shape == Shape::mesh) {
+    mesh(n, b);
+  } else {
+    JEVONS_CHECK(check_radix(n));
+    clos_switches(n, b);
+    clos_links(n, b);
+  }
+  return b;
+}
+
+Result<Medium> medium(const catalog::Catalog& catalog, std::string_view component) {
+  JEVONS_TRY(const catalog::Thing* t, catalog.find(catalog::Section::component, component));
+  const auto rate = t->get<BytesPerSecond>("module_rate");
+  if (!rate) return fail({ErrorCode::bad_input, std::string(t->file), 0, "module_rate", fmt::format("{} does not carry data", t->name), "a cable or an optical module", {}});
+  Medium m{std::string(t->name), t->attribute("kind") == "optic", rate->value, {}, {}, t->number("reach"), t->number("failure_rate")};
+  if (const auto w = t->get<Watts>("power")) m.power = w->value;
+  if (const auto usd = t->get<Usd>("price")) m.price = usd->value;
+  return m;
+}
+
+Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& t) {
+  Network n;
+  n.name = std::string(t.name);
+  const catalog::Thing* chip = nullptr;
+  if (const auto name = t.attribute("switch"); !name.empty()) {
+    JEVONS_TRY(chip, catalog.find(catalog::Section::component, name));
+  }
+  // The system's own figure wins over that of the switch it names.
+  const auto find = [&](std::string_view key) { return t.find(key) != nullptr || chip == nullptr ? t.find(key) : chip->find(key); };
+  const auto unpublished = [&](std::string_view key) {
+    return fail({ErrorCode::unsupported, std::string(t.file), 0, std::string(key), fmt::format("{} of {} is not published", key, t.name), "a value with its source",
+                 "give it in a file of your own: copy the entry and add the fact"});
+  };
+  const auto number = [&](std::string_view key, double fallback) {
+    const auto* f = t.find(key);
+    return f == nullptr ? fallback : f->value;
+  };
+  const std::string shape(t.attribute("shape"));
+  if (!shape.empty() && shape != "clos" && shape != "torus" && shape != "mesh") {
+    return fail({ErrorCode::bad_input, std::string(t.file), 0, "shape", fmt::format("'{}'", shape), "clos, torus or mesh", {}});
+  }
+  n.shape = shape == "torus" ? Shape::torus : shape == "mesh" ? Shape::mesh : Shape::clos;
+  for (const std::string_view key : {"endpoints", "endpoint_bandwidth"}) {
+    if (find(key) == nullptr) return unpublished(key);
+  }
+  n.endpoints = find("endpoints")->value;
+  n.endpoint_bandwidth = BytesPerSecond{find("endpoint_bandwidth")->value};
+  for (int d = 1; d <= kMostTiers; ++d) {
+    if (const auto* f = t.find(fmt::format("dimension_{}", d))) n.dimensions.push_back(int(f->value));
+  }
+  if (n.shape == Shape::torus && n.dimensions.empty()) return unpublished("dimension_1");
+  if (n.shape == Shape::clos) {
+    for (const std::string_view key : {"switch_capacity", "radix"}) {
+      if (find(key) == nullptr) return unpublished(key);
+    }
+    n.switch_capacity = BytesPerSecond{find("switch_capacity")->value};
+    n.radix = find("radix")->value;
+  }
+  n.tiers = int(number("tiers", 1));
+  n.planes = number("planes", 1);
+  n.oversubscription = number("oversubscription", 1);
+  if (t.find("endpoints_per_leaf") != nullptr) n.endpoints_per_leaf = t.find("endpoints_per_leaf")->value;
+  if (t.find("links_per_module") != nullptr) n.links_per_module = t.find("links_per_module")->value;
+  n.chips_per_tray = number("chips_per_tray", 1);
+  n.first_link_m = number("first_link_length", 0);
+  n.uplink_m = number("uplink_length", 0);
+  if (chip != nullptr) {
+    if (const auto v = chip->get<Watts>("power")) n.switch_power = v->value;
+    if (const auto v = chip->get<Usd>("price")) n.switch_price = v->value;
+    if (const auto v = chip->get<Seconds>("latency")) n.switch_latency = v->value;
+  }
+  const auto media = [&](std::string_view key, std::optional<Medium>& out) -> Result<void> {
+    const auto name = t.attribute(key);
+    if (name.empty()) return {};
+    JEVONS_TRY(out, medium(catalog, name));
+    return {};
+  };
+  JEVONS_CHECK(media("endpoint_medium", n.endpoint_end));
+  JEVONS_CHECK(media("leaf_medium", n.leaf_end));
+  JEVONS_CHECK(media("uplink_medium", n.uplink));
+  if (!n.leaf_end) n.leaf_end = n.endpoint_end;
+  // Figures that the system's own source gives for its modules win over the component's.
+  for (auto* m : {&n.endpoint_end, &n.leaf_end, &n.uplink}) {
+    if (!*m) continue;
+    if (const auto v = t.get<Watts>("module_power")) (*m)->power = v->value;
+    if (const auto v = t.get<Usd>("module_price")) (*m)->price = v->value;
+  }
+  return n;
+}
+
+}  // namespace jevons::fabric

@@ -1,0 +1,188 @@
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "fabric/topology.hpp"
+
+namespace jevons::fabric {
+namespace {
+
+BytesPerSecond tbit(double v) { return BytesPerSecond{v * 1e12 / 8}; }
+const catalog::Catalog& builtin() {
+  static const auto c = catalog::Catalog::builtin();
+  return c;
+}
+const catalog::Thing& fabric_of(std::string_view name) { return **builtin().find(catalog::Section::fabric, name); }
+Result<PartsList> list_of(std::string_view name) {
+  auto n = network(builtin(), fabric_of(name));
+  if (!n) return fail(n.error());
+  return parts_list(*n);
+}
+Network clos(double endpoints, double bandwidth, double capacity, double radix, int tiers, double planes = 1) {
+  Network n;
+  n.name = "test";
+  n.endpoints = endpoints;
+  n.endpoint_bandwidth = tbit(bandwidth);
+  n.switch_capacity = tbit(capacity);
+  n.radix = radix;
+  n.tiers = tiers;
+  n.planes = planes;
+  return n;
+}
+
+// Every design whose inputs are published must give the counts that are published, tier by tier.
+TEST(NamedSystems, FormulaGivesThePublishedCounts) {
+  int seen = 0;
+  for (const auto* t : builtin().things(catalog::Section::fabric)) {
+    const auto list = list_of(t->name);
+    if (!list || t->attribute("shape") == "torus") continue;
+    if (const auto chips = t->number("switch_chips")) {
+      EXPECT_EQ(list->switch_chips, *chips) << t->name;
+      ++seen;
+    }
+    if (const auto l1 = t->number("switch_chips_l1")) { EXPECT_EQ(list->chips_by_tier[0], *l1) << t->name; }
+    if (const auto l2 = t->number("switch_chips_l2")) { EXPECT_EQ(list->chips_by_tier[1], *l2) << t->name; }
+    if (const auto per = t->number("endpoints_per_switch_chip")) { EXPECT_NEAR(list->endpoints_per_chip, *per, 1e-3) << t->name; }
+    if (const auto sum = t->get<BytesPerSecond>("aggregate_bandwidth_both_directions")) { EXPECT_NEAR(list->aggregate / sum->value, 1, 0.01) << t->name; }
+    const auto modules = t->number("optical_modules");
+    if (modules && *modules > 0) { EXPECT_EQ(list->optical_modules, *modules) << t->name; }
+  }
+  EXPECT_GE(seen, 10);
+}
+
+TEST(NamedSystems, Nvl72) {
+  const auto l = list_of("gb200-nvl72");
+  ASSERT_TRUE(l) << l.error().message();
+  EXPECT_EQ(l->trays, 9);                       // 9 trays of 2
+  EXPECT_EQ(l->hops, 1);
+  EXPECT_EQ(l->ports_used, 72);
+  EXPECT_EQ(copper_pairs(72, tbit(7.2), tbit(0.2)), 5184);
+  EXPECT_EQ(list_of("kyber-nvl144")->trays, 12);  // 12 blades of 6
+}
+
+TEST(NamedSystems, UnpublishedIsSaid) {
+  const auto e = list_of("gb200-nvl36x2").error();
+  EXPECT_EQ(e.code, ErrorCode::unsupported);
+  EXPECT_NE(e.what.find("not published"), std::string::npos);
+}
+
+// UPN512 against the same domain on 28.8T chips, by hand at 6.4 Tbit/s: one tier: 32 chips, 512 x 6.4 x 2 / 0.8 = 8,192 modules of 800G.
+// Two tiers: planes of 400G: 16; leaf holds 36 of 72 ports: ceil(512 / 36) = 15 leaves and 8 spines a plane: 240 + 128.
+TEST(Upn512, OneOpticalTierAgainstTwoElectrical) {
+  auto n = *network(builtin(), fabric_of("upn512"));
+  const auto one = parts_list(n);
+  ASSERT_TRUE(one) << one.error().message();
+  EXPECT_EQ(one->switch_chips, 32);
+  EXPECT_EQ(one->optical_modules, 8192);
+  EXPECT_NEAR(one->power.value(), 8192 * 8.5, 1e-6);  // 70 kW of LPO; the chip's power is not published and said to be left out
+  EXPECT_EQ(one->unknown.size(), 2u);
+  const auto two = parts_list(clos(512, 6.4, 28.8, 72, 2, 16));
+  EXPECT_EQ(two->chips_by_tier[0], 240);
+  EXPECT_EQ(two->chips_by_tier[1], 128);
+  EXPECT_NEAR(two->switching / one->switching, 3, 1e-12);
+}
+
+TEST(Clos, HandCounts) {
+  // k = 64 three-tier fat tree: 65,536 hosts, 5 k^2 / 4 = 5,120 switches: 2,048 + 2,048 + 1,024 (Al-Fares 2008).
+  const auto fat = parts_list(clos(65536, 0.4, 25.6, 64, 3));
+  ASSERT_TRUE(fat) << fat.error().message();
+  EXPECT_EQ(fat->switch_chips, 5120);
+  EXPECT_EQ(fat->chips_by_tier[2], 1024);
+  EXPECT_EQ(fat->hops, 5);
+  EXPECT_EQ(fat->links, 3 * 65536);
+  // Oversubscribed 3:1, k = 64: 48 down and 16 up: 1,024 / 48 -> 22 leaves, 22 x 16 / 64 -> 6 spines.
+  Network o = clos(1024, 0.4, 25.6, 64, 2);
+  o.oversubscription = 3;
+  const auto thin = parts_list(o);
+  EXPECT_EQ(thin->chips_by_tier[0], 22);
+  EXPECT_EQ(thin->chips_by_tier[1], 6);
+  EXPECT_NEAR(thin->bisection.value(), 1024 * 50e9 / 2 / 3, 1);
+}
+
+TEST(Clos, Reach) {
+  EXPECT_EQ(reach(64, 3), 65536);
+  EXPECT_EQ(reach(512, 1), 512);
+  EXPECT_EQ(reach(512, 2), 131072);
+  EXPECT_EQ(reach(72, 3), 93312);
+  EXPECT_EQ(reach(64, 2, 3), 48 * 64);   // 48 down ports a leaf, 64 leaves a spine
+  EXPECT_EQ(reach(512, 1, 1, 6), 85);    // six ports each
+}
+
+TEST(Clos, TooLargeSaysWhatWouldFit) {
+  const auto bad = parts_list(clos(576, 7.2, 28.8, 72, 1, 18));
+  ASSERT_FALSE(bad);
+  EXPECT_NE(bad.error().what.find("the limit is 72"), std::string::npos);
+  EXPECT_NE(bad.error().hint.find("2 tiers"), std::string::npos);
+  EXPECT_NE(bad.error().hint.find("576 ports"), std::string::npos);
+  EXPECT_NE(parts_list(clos(72, 14.4, 28.8, 72, 1, 18)).error().hint.find("36 planes"), std::string::npos);  // two ports of each plane
+  EXPECT_FALSE(parts_list(clos(8, 1, 1, 0, 1)));
+  EXPECT_FALSE(parts_list(clos(8, 1, 0, 8, 1)));
+  EXPECT_FALSE(parts_list(clos(0, 1, 1, 8, 1)));
+  EXPECT_FALSE(parts_list(clos(8, 1, 1, 8, 7)));
+  Network far = clos(8, 0.8, 6.4, 8, 1);
+  far.endpoint_end = *medium(builtin(), "dac-800g");
+  far.first_link_m = 3;
+  EXPECT_NE(parts_list(far).error().what.find("reaches 2 m"), std::string::npos);
+  far.first_link_m = 2;
+  far.endpoint_end->price = Usd{-1};
+  EXPECT_FALSE(parts_list(far));
+}
+
+TEST(Media, CablesAndModules) {
+  Network n = clos(64, 0.8, 51.2, 64, 1);
+  n.endpoint_end = *medium(builtin(), "dac-800g");
+  auto l = parts_list(n);
+  EXPECT_EQ(l->cables, 64);
+  EXPECT_NEAR(l->power.value(), 64 * 2 * 0.15, 1e-9);  // both ends
+  n.endpoint_end = n.leaf_end = *medium(builtin(), "opt-800g-lpo");
+  l = parts_list(n);
+  EXPECT_EQ(l->optical_modules, 128);
+  EXPECT_NEAR(l->price.value(), 128 * 800, 1e-9);
+  EXPECT_FALSE(medium(builtin(), "tomahawk6"));
+}
+
+TEST(Torus, Counts) {
+  Network t = clos(4096, 1.2, 0, 0, 1);
+  t.shape = Shape::torus;
+  t.dimensions = {16, 16, 16};
+  const auto l = parts_list(t);
+  ASSERT_TRUE(l) << l.error().message();
+  EXPECT_EQ(l->links, 3 * 4096);
+  EXPECT_EQ(l->hops, 24);
+  EXPECT_NEAR(l->bisection.value(), 2.0 * 256 * 25e9, 1);  // 2 x 16^2 links of 0.2 Tbit/s
+  EXPECT_EQ(l->switch_chips, 0);
+  t.dimensions = {16, 16};
+  EXPECT_FALSE(parts_list(t));
+}
+
+TEST(Mesh, EightAcceleratorsFullyJoined) {
+  Network m = clos(8, 7 * 0.6144, 0, 0, 1);  // MI355X: 7 links of 76.8 GB/s
+  m.shape = Shape::mesh;
+  const auto l = parts_list(m);
+  EXPECT_EQ(l->links, 28);
+  EXPECT_NEAR(l->bisection.value(), 16 * 76.8e9, 1);
+}
+
+RC_GTEST_PROP(Clos, MoreNeverCostsLess, ()) {
+  const int tiers = *rc::gen::inRange(1, 4);
+  const double radix = 2 * *rc::gen::inRange(4, 64);
+  const double limit = reach(radix, tiers);
+  const double n = *rc::gen::inRange(1, int(limit));
+  const auto a = parts_list(clos(n, 0.4, 0.4 * radix, radix, tiers)), b = parts_list(clos(n + 1, 0.4, 0.4 * radix, radix, tiers));
+  RC_ASSERT(a && b);
+  RC_ASSERT(a->switch_chips <= b->switch_chips);
+  // Never fewer chips than the capacity the design must switch.
+  RC_ASSERT(b->switch_chips * radix * 50e9 >= (b->switching).value() * (1 - 1e-9));
+  RC_ASSERT(!parts_list(clos(limit + 1, 0.4, 0.4 * radix, radix, tiers)));
+}
+
+TEST(ScaleUp, BillOfADeployment) {
+  const auto& gb200 = **builtin().find(catalog::Section::accelerator, "gb200-nvl72");
+  const auto b = scaleup_bill(builtin(), gb200, 100);
+  ASSERT_TRUE(b);
+  EXPECT_EQ(b->domains, 2);
+  EXPECT_EQ(*b->switch_chips, 36);
+  EXPECT_EQ(*b->modules, 0);
+}
+
+}  // namespace
+}  // namespace jevons::fabric
