@@ -32,7 +32,8 @@ std::vector<std::string> nearest_names(std::string_view word, std::span<const st
   for (const auto c : candidates) {
     // A name that contains the word is near however long it is: "v3" finds "deepseek-v3".
     const bool inside = word.size() >= 2 && lower(c).find(lower(word)) != std::string::npos;
-    const std::size_t distance = inside ? 1 : edit_distance(word, c);
+    // So is one that starts nearly like it: "h1000" finds "h100-sxm".
+    const std::size_t distance = inside ? 1 : std::min(edit_distance(word, c), edit_distance(word, c.substr(0, word.size())) + 1);
     if (distance <= std::max<std::size_t>(2, word.size() / 2)) ranked.emplace_back(distance, c);
   }
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

@@ -18,6 +18,11 @@ const catalog::Fact& site_fact(const catalog::Catalog& catalog, std::string_view
 
 // Purchase price of one accelerator with its share of the system: a system price over its accelerators, or a chip price with an uplift.
 Result<Usd> system_price(const catalog::Catalog& catalog, const catalog::Accelerator& chip, GpuHour& out) {
+  if (chip.price && chip.thing->attribute("price_scope") == "system") {  // the share of a rack: servers and switches are inside
+    out.facts.push_back(chip.price->fact);
+    out.how = "its share of the price of a rack";
+    return chip.price->value;
+  }
   if (chip.price) {
     const catalog::Fact& uplift = site_fact(catalog, "system_over_chip");
     out.facts.push_back(chip.price->fact);

@@ -196,6 +196,7 @@ void add_values(Document& d, const Answers& a) {
     d.values.push_back({std::move(path), std::move(label), std::move(unit), v, std::move(o)});
   };
   const auto& b = a.plan.best();
+  put("run.seed", "seed", "", a.scenario.settings.number("seed"), {"input", "given or default; the closed forms of this run drew no random number", ""});
   put("model.parameters_total", "parameters", "parameters", double(a.subject.parameters.total), kModelOrigin);
   put("model.parameters_active", "active without input embedding", "parameters", a.subject.parameters.active_no_input_embedding, kModelOrigin);
   put("model.weights_bytes", "weights", "bytes", a.subject.weight_bytes.total(), {"derived", "parameters x bits of each group's format, model::weight_bytes in src/model/weights.cpp", "weight formats in src/model/weights.cpp"});

@@ -15,7 +15,6 @@ constexpr OptionSpec kScenario[] = {
     {.path = "weights", .flag = "--weights", .type = T::text, .fallback = "native", .help = "weight format; native: as the vendor ships it"},
     {.path = "kv_cache_dtype", .flag = "--kv-cache-dtype", .type = T::text, .fallback = "native", .help = "cache format; native: the model's own layout"},
     {.path = "accelerator", .flag = "--accelerator", .type = T::text, .help = "name in the catalogue"},
-    {.path = "engine", .flag = "--engine", .type = T::choice, .fallback = "vllm", .choices = "vllm|sglang|trtllm", .help = "serving engine"},
 
     {.path = "workload.isl", .flag = "--isl", .type = T::integer, .unit = "tokens", .low = 1, .high = 1e8, .help = "mean input tokens of a request, cached ones included"},
     {.path = "workload.osl", .flag = "--osl", .type = T::integer, .unit = "tokens", .low = 1, .high = 1e7, .help = "mean output tokens of a request"},
@@ -34,7 +33,6 @@ constexpr OptionSpec kScenario[] = {
     {.path = "limits.gpu_memory_utilization", .flag = "--gpu-memory-utilization", .type = T::number, .fallback = "0.9", .low = 0.05, .high = 1, .help = "share of memory the engine may use"},
     {.path = "limits.max_num_seqs", .flag = "--max-num-seqs", .type = T::integer, .fallback = "1024", .low = 1, .high = 65536, .help = "sequences one replica decodes at once, at most"},
     {.path = "limits.max_num_batched_tokens", .flag = "--max-num-batched-tokens", .type = T::integer, .unit = "", .fallback = "8192", .low = 1, .high = 1e6, .help = "token budget of one step"},
-    {.path = "limits.block_size", .flag = "--block-size", .type = T::integer, .fallback = "16", .low = 1, .high = 4096, .help = "tokens of a KV block"},
 
     {.path = "speculation.draft_tokens", .flag = "--num-speculative-tokens", .type = T::integer, .fallback = "0", .low = 0, .high = 16, .help = "draft tokens a step verifies; 0: no speculation"},
     {.path = "speculation.acceptance_length", .flag = "--acceptance-length", .type = T::number, .low = 1, .high = 17, .help = "tokens a verified step yields on average, the bonus token included"},
@@ -50,7 +48,7 @@ constexpr OptionSpec kScenario[] = {
     {.path = "market.pass_through", .type = T::number, .fallback = "1", .low = 0, .high = 2, .help = "share of a cost saving that reaches prices, in logarithms"},
     {.path = "market.supply_feedback", .type = T::number, .fallback = "0", .low = 0, .high = 10, .help = "elasticity of the resource's rent to its use"},
 
-    {.path = "seed", .flag = "--seed", .type = T::integer, .fallback = "1", .low = 0, .high = 9e15, .help = "seed of every random stream"},
+    {.path = "seed", .flag = "--seed", .type = T::integer, .fallback = "1", .low = 0, .high = 9e15, .help = "seed of every random stream; kept in the result"},
 };
 
 }  // namespace

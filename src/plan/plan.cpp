@@ -114,7 +114,7 @@ Candidate evaluate(const Question& q, const step::StepTime& time) {
   } else {
     c.binding = violated(q.limits, top);
     double low = 1, high = most;  // low meets the limits, high does not
-    while (high - low > 1) {
+    while (high - low > std::max(1.0, low / 128)) {  // to the request, or within 0.8 % of many
       const double middle = std::floor((low + high) / 2);
       const auto s = serve::steady_state(time, q.workload, middle);
       if (within(q.limits, s)) {
@@ -132,14 +132,13 @@ Candidate evaluate(const Question& q, const step::StepTime& time) {
 
 Result<Plan> cheapest(const Question& q) {
   Plan plan;
-  const bool given = q.limits.tp || q.limits.pp || q.limits.dp || q.limits.ep;
+  std::optional<Error> refused;  // why the last placement that does not divide was left out
   for (const bool with_pipeline : {false, true}) {
     for (const auto& p : placements(*q.subject->model, q.subject->chip, q.limits, with_pipeline)) {
       if (with_pipeline && p.pp == 1) continue;  // judged in the first round
       ++plan.screened;
-      const auto divides = step::check_placement(*q.subject->model, p);
-      if (!divides) {
-        if (given && plan.screened == 1) return fail(divides.error());
+      if (const auto divides = step::check_placement(*q.subject->model, p); !divides) {
+        refused = divides.error();
         continue;
       }
       JEVONS_TRY(const step::StepTime time, step::StepTime::make(*q.catalog, *q.subject, p));
@@ -148,6 +147,8 @@ Result<Plan> cheapest(const Question& q) {
     const bool holds = std::any_of(plan.candidates.begin(), plan.candidates.end(), [](const Candidate& c) { return c.binding != Binding::memory_for_weights && c.binding != Binding::cache_capacity; });
     if (holds || q.limits.pp) break;
   }
+  const bool given = q.limits.tp || q.limits.pp || q.limits.dp || q.limits.ep;
+  if (plan.candidates.empty() && given && refused) return fail(*refused);  // what was asked for cannot be built
   std::stable_sort(plan.candidates.begin(), plan.candidates.end(), [](const Candidate& a, const Candidate& b) {
     if (a.feasible != b.feasible) return a.feasible;
     return a.feasible && a.usd_per_output_mtok < b.usd_per_output_mtok;

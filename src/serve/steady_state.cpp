@@ -28,7 +28,7 @@ SteadyState steady_state(const step::StepTime& model, const Workload& w, double 
   const double context = w.isl + w.osl / 2;
   const double steps = w.osl / w.tokens_per_step;  // decode steps of one request
   s.batch = concurrency;
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < 50; ++round) {
     s.decode_step_s = model.seconds({s.batch * (1 + w.draft_tokens), context, 0, 0});
     s.prefill_s = prefill_seconds(model, w, s.batch, fresh, cached);
     const double p = s.prefill_s, t = s.decode_step_s;
@@ -38,7 +38,10 @@ SteadyState steady_state(const step::StepTime& model, const Workload& w, double 
     const double rho = concurrency * p / (concurrency * p + t * steps);
     // A prompt is prefilled by one attention rank, not by all at once.
     s.ttft_s = w.host_constant + 2.5 * t + p * model.placement().dp + rho * p / std::max(1e-9, 1 - rho);
-    s.batch = std::max(1.0, concurrency * w.osl * s.tpot_s / (w.osl * s.tpot_s + s.ttft_s));
+    const double batch = std::max(1.0, concurrency * w.osl * s.tpot_s / (w.osl * s.tpot_s + s.ttft_s));
+    const bool settled = std::abs(batch - s.batch) <= 1e-4 * batch;
+    s.batch = batch;
+    if (settled) break;
   }
   s.prefill_without_cached_s = prefill_seconds(model, w, s.batch, fresh, 0);
   s.requests_per_s = concurrency / (s.ttft_s + std::max(0.0, w.osl - 1) * s.tpot_s);

@@ -1,0 +1,151 @@
+"""The command line as a person uses it: exit codes, messages, files. Usage: cli_test.py JEVONS SOURCE_DIR"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+JEVONS, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
+EXAMPLE = str(SOURCE / "examples/llama-3.1-70b-chat.yaml")
+
+
+def run(*words, **more):
+    return subprocess.run([JEVONS, *words], capture_output=True, text=True, timeout=60, **more)
+
+
+class Cli(unittest.TestCase):
+    def test_version_and_help(self):
+        self.assertRegex(run("--version").stdout, r"^jevons \d+\.\d+\.\d+\n$")
+        overview = run("--help")
+        self.assertEqual(overview.returncode, 0)
+        for verb in ("run", "model", "catalog"):
+            self.assertIn(verb, overview.stdout)
+            text = run(verb, "--help")
+            self.assertEqual(text.returncode, 0)
+            self.assertIn("Examples", text.stdout)
+
+    def test_model_json_has_every_golden_key(self):
+        golden = json.loads((SOURCE / "src/model/testdata/golden.json").read_text())
+        for name in ("llama-3.1-8b", "deepseek-v4-pro", "kimi-k3"):
+            got = json.loads(run("model", name, "--format", "json").stdout)
+            for key, value in golden[name].items():
+                self.assertEqual(got[key], value, f"{name} {key}")
+
+    def test_page_fits_a_terminal(self):
+        page = run("run", EXAMPLE)
+        self.assertEqual(page.returncode, 0)
+        self.assertLessEqual(max(map(len, page.stdout.splitlines())), 100)
+        self.assertNotIn("\033", page.stdout)
+        self.assertTrue(page.stdout.splitlines()[1].startswith("  Memory"))
+
+    def test_explain_names_kind_and_source_of_every_value(self):
+        result = json.loads(run("run", EXAMPLE, "--format", "json").stdout)
+        page = run("run", EXAMPLE, "--explain").stdout
+        for path, e in result["explain"].items():
+            self.assertIn(path, page)
+            self.assertIn(e["kind"], ("spec", "measured", "derived", "assumed", "simulated", "input"))
+            self.assertTrue(e["how"])
+        self.assertTrue(all(f["source"] and f["kind"] for f in result["facts"]))
+
+    def test_output_folder(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "out")
+            self.assertEqual(run("run", EXAMPLE, "-o", out).returncode, 0)
+            files = set(os.listdir(out))
+            self.assertLessEqual({"result.json", "report.html", "cost.csv", "savings.csv", "candidates.csv"}, files)
+            page = pathlib.Path(out, "report.html").read_text()
+            self.assertNotIn("http://", page.split("<script>")[0])
+            self.assertEqual(json.loads(pathlib.Path(out, "result.json").read_text())["title"], "Llama-3.1-70B, dense chat")
+
+    def test_flags_lay_over_the_file(self):
+        base = json.loads(run("run", EXAMPLE, "--format", "json").stdout)
+        flag = json.loads(run("run", EXAMPLE, "--tp", "4", "--format", "json").stdout)
+        put = json.loads(run("run", EXAMPLE, "--set", "placement.tp=4", "--format", "json").stdout)
+        self.assertEqual(flag, put)
+        self.assertNotEqual(base["values"], flag["values"])
+
+    def bad(self, words, *expected, code=2):
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "out")
+            r = run(*words, "-o", out)
+            self.assertEqual(r.returncode, code, r.stdout + r.stderr)
+            if code == 2:
+                self.assertEqual(r.stdout, "")
+                self.assertFalse(os.listdir(folder), "something was left behind")
+            for text in expected:
+                self.assertIn(text, r.stderr)
+
+    def test_bad_input(self):
+        self.bad(["run", "no/such.yaml"], "no such file")
+        self.bad(["run", "--model", "llama-3.1-8b"], "accelerator: is missing", "--accelerator")
+        self.bad(["run", EXAMPLE, "--model", "lama-3.1-8b"], "unknown model 'lama-3.1-8b'", "did you mean llama-3.1-8b")
+        self.bad(["run", EXAMPLE, "--accelerator", "h1000"], "unknown accelerator", "did you mean")
+        self.bad(["run", EXAMPLE, "--isl", "-5"], "--isl workload.isl: '-5' is out of range")
+        self.bad(["run", EXAMPLE, "--isl", "many"], "is not a number")
+        self.bad(["run", EXAMPLE, "--set", "workload.islx=5"], "unknown key", "did you mean workload.isl")
+        self.bad(["run", EXAMPLE, "--weights", "fp7"], "is not a weight format")
+        self.bad(["run", EXAMPLE, "--tp", "7"], "does not divide")
+        self.bad(["run", EXAMPLE, "--frobnicate"], "frobnicate")
+        self.bad(["model", "hygon"], "unknown model")
+        self.bad(["run", EXAMPLE, "--accelerator", "hygon-bw1000"], "hygon-bw1000", "--catalog")
+        self.assertEqual(run("dance").returncode, 2)
+
+    def test_hostile_configs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "config.json")
+            for content, text in [(b"", "not readable"), (b"{" * 200000, "nested"), (b"\xff\xfe{\x00}\x00", "UTF-16"), (b'{"model_type": "llama", "hidden_size": NaN}', "not readable"),
+                                  (b'{"model_type": "llama", "num_attention_heads": 0}', "num_attention_heads"), (b'{"model_type": "nothing"}', "not supported")]:
+                path.write_bytes(content)
+                r = run("model", str(path))
+                self.assertEqual(r.returncode, 2)
+                self.assertIn(text, r.stderr)
+            with path.open("wb") as f:
+                f.truncate(1 << 30)  # a gigabyte, sparse
+            r = run("model", str(path))
+            self.assertEqual(r.returncode, 2)
+            self.assertIn("at most", r.stderr)
+
+    def test_no_is_an_answer(self):
+        self.bad(["run", "--model", "deepseek-v3", "--accelerator", "rtx-4090", "--isl", "100", "--osl", "100"], "too much for the", "accelerators a replica would hold", code=3)
+        self.bad(["run", EXAMPLE, "--tpot", "0.01"], "TPOT limit", "nearest is", code=3)
+
+    def test_strangers_config(self):
+        config = {"model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+                  "num_key_value_heads": 4, "vocab_size": 152064}
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "config.json")
+            path.write_text(json.dumps(config))
+            got = json.loads(run("model", str(path), "--format", "json").stdout)
+            self.assertEqual(got["total_params"], 7615616512)  # worked by hand in src/model/config_test.cpp
+            self.assertEqual(got["kv_bf16"]["1024"], 1024 * 28 * 4 * 2 * 128 * 2)
+            r = run("run", "--model", str(path), "--accelerator", "h100-sxm", "--isl", "1000", "--osl", "200")
+            self.assertEqual(r.returncode, 0, r.stderr)
+
+    def test_overlay(self):
+        with tempfile.TemporaryDirectory() as folder:
+            chips = pathlib.Path(folder, "accelerators")
+            chips.mkdir()
+            good = "name: my-chip\ndefaults: {kind: spec, source: my desk, read: 2026-01-01, confidence: D}\nfacts:\n  peak_bf16: {value: 500 TFLOPS}\n  memory: {value: 96 GB}\n  hbm_bandwidth: {value: 4 TB/s}\n  tdp: {value: 500 W}\n  price: {value: 10000 USD}\n"
+            (chips / "my-chip.yaml").write_text(good)
+            r = run("run", "--model", "llama-3.1-8b", "--accelerator", "my-chip", "--isl", "1000", "--osl", "200", "--catalog", folder)
+            self.assertEqual(r.returncode, 0, r.stderr)
+            self.assertIn("borrowed", r.stdout)
+            for broken, text in [(good.replace("memory", "memry"), "my-chip.yaml:5 facts.memry: unknown key"), (good.replace("96 GB", "96 GB/s"), "has the unit of byte/s"),
+                                 (good.replace("source: my desk, ", ""), "has no source"), (good.replace("my-chip", "h100-sxm"), "exists already")]:
+                (chips / "my-chip.yaml").write_text(broken)
+                r = run("catalog", "list", "--catalog", folder)
+                self.assertEqual(r.returncode, 2)
+                self.assertIn(text, r.stderr)
+
+    def test_catalog(self):
+        self.assertIn("h100-sxm", run("catalog", "list").stdout)
+        shown = run("catalog", "show", "h100")
+        self.assertIn("3.35 TB/s", shown.stdout)
+        self.assertIn("source:", shown.stdout)
+        self.assertEqual(run("catalog", "sources").returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
