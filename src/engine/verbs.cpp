@@ -80,10 +80,28 @@ Result<Outcome> run_model(Context& c) {
   return o;
 }
 
+// The ends of a range in the unit the value is written in.
+std::string range_text(const catalog::Fact& f) {
+  const double written = std::strtod(std::string(f.text).c_str(), nullptr);
+  const double scale = f.value != 0 ? written / f.value : 1;
+  return fmt::format("{:.4g}–{:.4g}", f.low * scale, f.high * scale);
+}
+
+report::Table series_table(const catalog::Thing& t) {
+  report::Table out{"series", fmt::format("{}: {} rows", t.title.empty() ? t.name : t.title, t.series.rows()), {}, {}, {}, true};
+  for (const auto c : t.series.columns) out.columns.push_back({std::string(c), std::string(c), "{}", {}});
+  for (std::size_t r = 0; r < t.series.rows(); ++r) {
+    std::vector<report::Cell> row;
+    for (std::size_t c = 0; c < t.series.columns.size(); ++c) row.emplace_back(std::string(t.series.text(r, c)));
+    out.rows.push_back(std::move(row));
+  }
+  return out;
+}
+
 report::Table fact_table(const catalog::Thing& t) {
   report::Table out{"facts", std::string(t.title.empty() ? t.name : t.title), {{"fact", "fact", "{}", {}}, {"value", "value", "{}", {}}, {"range", "range", "{}", {}}, {"kind", "kind", "{}", {}}, {"confidence", "conf.", "{}", {}}, {"date", "date", "{}", {}}}, {}, {}, true};
   for (const auto& f : t.facts) {
-    out.rows.push_back({std::string(f.key), std::string(f.text), f.has_range ? fmt::format("{:.4g}–{:.4g}", f.low, f.high) : std::string("-"), std::string(catalog::name(f.kind)),
+    out.rows.push_back({std::string(f.key), std::string(f.text), f.has_range ? range_text(f) : std::string("-"), std::string(catalog::name(f.kind)),
                         std::string(catalog::name(f.confidence)), std::string(f.date)});
   }
   for (const auto& a : t.attributes) out.notes.push_back(fmt::format("{}: {}", a.key, a.value));
@@ -101,13 +119,20 @@ report::Table fact_table(const catalog::Thing& t) {
 Result<Outcome> show_thing(const Context& c, const std::string& wanted) {
   Outcome o;
   o.document.version = std::string(version());
+  o.document.title = wanted;
+  // A name may stand in several sections: an accelerator and the fabric it lives in.
   for (std::size_t s = 0; s < catalog::kSections; ++s) {
     const auto found = c.catalog.find(catalog::Section(s), wanted);
     if (!found) continue;
-    o.document.title = fmt::format("{} ({})", (*found)->name, (*found)->file);
-    o.document.tables.push_back(fact_table(**found));
-    return o;
+    const catalog::Thing& t = **found;
+    o.document.notes.push_back(fmt::format("{} in {}", t.name, t.file));
+    if (!t.facts.empty()) o.document.tables.push_back(fact_table(t));
+    if (t.series.rows() > 0) o.document.tables.push_back(series_table(t));
+    for (auto& table : o.document.tables) {
+      if (table.name == "facts" || table.name == "series") table.name = fmt::format("{}_{}", catalog::folder(t.section), table.name);
+    }
   }
+  if (!o.document.tables.empty()) return o;
   JEVONS_TRY(const auto* entry, c.catalog.find_model(wanted));
   o.document.title = fmt::format("{} ({})", entry->name, entry->file);
   o.document.notes.push_back(fmt::format("a model: `jevons model {}` accounts for it", entry->name));

@@ -125,7 +125,7 @@ std::string to_page(const Document& d, bool colour, bool explain) {
   for (const auto& t : d.tables) {
     if (t.page) out += "\n" + to_text(t, colour);
   }
-  if (!d.notes.empty()) out += "\n" + style.bold("What binds and what was assumed") + "\n";
+  if (!d.notes.empty()) out += "\n" + style.bold(d.answer.empty() ? "Notes" : "What binds and what was assumed") + "\n";
   for (const auto& note : d.notes) out += "  " + wrap(note, 4) + "\n";
   if (explain) out += explain_text(d, style);
   return out;
