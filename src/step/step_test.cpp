@@ -1,0 +1,134 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "step/step_time.hpp"
+
+namespace jevons::step {
+namespace {
+
+const catalog::Catalog& facts() {
+  static const auto c = catalog::Catalog::builtin();
+  return c;
+}
+
+struct World {
+  model::Model model;
+  Subject subject;
+  World(std::string_view name, std::string_view chip, std::string_view weights = "native", model::CacheFormat cache = model::CacheFormat::bf16)
+      : model{*model::parse_entry((*facts().find_model(name))->json, "x")} {
+    subject.model = &model;
+    subject.parameters = model::parameters(model);
+    subject.weights = *model::weight_scheme(model, weights);
+    subject.weight_bytes = model::weight_bytes(model, subject.parameters, subject.weights);
+    subject.cache_format = cache;
+    subject.cache = model::cache_groups(model, cache);
+    subject.chip = catalog::accelerator(**facts().find(catalog::Section::accelerator, chip));
+  }
+  StepTime time(const Placement& p) const { return *StepTime::make(facts(), subject, p); }
+};
+
+TEST(Placement, RefusesWhatDoesNotDivide) {
+  const World w("llama-3.1-8b", "h100-sxm"), moe("deepseek-v3", "h200-sxm");
+  EXPECT_TRUE(check_placement(w.model, {8, 1, 1, 1}));
+  EXPECT_FALSE(check_placement(w.model, {3, 1, 1, 1}));          // 32 heads
+  EXPECT_FALSE(check_placement(w.model, {2, 1, 1, 2}));          // no experts
+  EXPECT_FALSE(check_placement(w.model, {1, 64, 1, 1}));         // 32 layers
+  EXPECT_FALSE(check_placement(moe.model, {8, 1, 1, 3}));        // 256 experts, 8 ranks
+  EXPECT_FALSE(check_placement(moe.model, {0, 1, 1, 1}));
+}
+
+TEST(Memory, HandWorkedLlama70B) {
+  // H200, bf16, TP2: (141.107 GB of weights - norms)/2 each; cache 327,680 B a token, eight KV heads over two ranks: 163,840.
+  const World w("llama-3.1-70b", "h200-sxm");
+  const Memory m = memory(w.subject, {2, 1, 1, 1});
+  EXPECT_NEAR(m.weights, 2.0 * 70553706496 / 2, 3e6);
+  EXPECT_NEAR(m.capacity, 0.9 * 150.7e9, 1);
+  EXPECT_EQ(rank_cache(w.subject, {2, 1, 1, 1}, 1000), 163840e3);
+  EXPECT_EQ(rank_cache(w.subject, {16, 1, 1, 1}, 1000), 327680e3 / 8);  // more ranks than KV heads share no further
+  EXPECT_EQ(sequences_that_fit(w.subject, {2, 1, 1, 1}, 1000), std::floor((0.9 * 150.7e9 - m.weights - 4e9) / 163840e3));
+}
+
+TEST(Memory, PublishedKvCapacity) {
+  // Llama-70B FP8 on one H200 with vLLM: 355k and 367k tokens solved backwards from queueing times.
+  const World w("llama-3.1-70b", "h200-sxm", "fp8", model::CacheFormat::fp8);
+  const double tokens = memory(w.subject, {1, 1, 1, 1}).for_cache / model::cache_slope(w.subject.cache);
+  EXPECT_NEAR(tokens, 361e3, 0.05 * 361e3);
+}
+
+TEST(Memory, LatentsAreHeldByEveryRank) {
+  const World w("deepseek-v3", "h200-sxm");
+  EXPECT_EQ(rank_cache(w.subject, {8, 1, 1, 1}, 1000), 70272e3);
+  EXPECT_EQ(rank_cache(w.subject, {1, 1, 8, 8}, 1000), 70272e3);  // but each attention rank holds only its own sequences
+  EXPECT_GT(sequences_that_fit(w.subject, {1, 1, 8, 8}, 10000), 5 * sequences_that_fit(w.subject, {8, 1, 1, 1}, 10000));
+}
+
+TEST(StepTime, NeverBelowTheWeightsOverTheBandwidth) {
+  for (const auto* name : {"llama-3.1-8b", "llama-3.1-70b", "qwen3-32b"}) {
+    const World w(name, "h100-sxm");
+    const StepTime t = w.time({4, 1, 1, 1});
+    const double bound = (w.subject.weight_bytes.total() - w.subject.weight_bytes[model::Group::embed]) / 4 / 3.35e12;
+    EXPECT_GT(t.seconds({1, 100, 0, 0}), bound);
+    EXPECT_LT(t.seconds({1, 100, 0, 0}), 6 * bound);
+  }
+}
+
+TEST(StepTime, PublishedPoints) {
+  // Published serving benchmarks at low concurrency, TPOT in ms: the step alone is most of it. Within the band of 20 %.
+  const World llama("llama-3.1-70b", "h200-sxm", "fp8");
+  EXPECT_NEAR(llama.time({1, 1, 1, 1}).seconds({4, 1400, 0, 0}) * 1e3, 20.0, 4.0);  // 73 % of the weight-streaming bound (70.6 GB / 4.8 TB/s = 14.7 ms)
+}
+
+TEST(StepTime, MonotoneInEverything) {
+  const World w("deepseek-v3.2", "b200-sxm");
+  const StepTime t = w.time({4, 1, 2, 8});
+  double last = 0;
+  for (const double b : {1.0, 4.0, 16.0, 64.0, 256.0}) {
+    const double s = t.seconds({b, 4000, 0, 0});
+    EXPECT_GT(s, last);
+    EXPECT_GT(t.seconds({b, 40000, 0, 0}), s);
+    EXPECT_GT(t.seconds({b, 4000, 1000, 0}), s);
+    EXPECT_GE(t.seconds({b, 4000, 1000, 50000}), t.seconds({b, 4000, 1000, 0}));
+    last = s;
+  }
+}
+
+TEST(StepTime, TermsSumToTheStep) {
+  const World w("kimi-k2.5", "b200-sxm");
+  const StepTime t = w.time({8, 1, 1, 8});
+  const Step x{32, 8000, 512, 0};
+  double sum = 0;
+  for (const auto& term : t.terms(x)) sum += term.seconds;
+  EXPECT_NEAR(sum, t.seconds(x), 1e-12);
+}
+
+TEST(StepTime, PrefillNeverBeatsThePeak) {
+  for (const auto* name : {"llama-3.1-8b", "deepseek-v3", "deepseek-v4-pro", "qwen3.5-397b-a17b", "minimax-m3"}) {
+    const World w(name, "b200-sxm");
+    const StepTime t = w.time({8, 1, 1, 1});
+    EXPECT_GT(t.seconds({0, 0, 8192, 0}), t.prefill_bound(8192, 0)) << name;
+  }
+}
+
+TEST(StepTime, EveryModelOnEveryUsableChip) {
+  for (const auto* chip : facts().things(catalog::Section::accelerator)) {
+    for (const auto* m : facts().models()) {
+      const World w(m->name, chip->name);
+      const auto t = StepTime::make(facts(), w.subject, {1, 1, 1, 1});
+      if (!t) {
+        EXPECT_NE(t.error().hint.find("--catalog"), std::string::npos);  // a fact is missing, and the message says which
+        break;
+      }
+      const double s = t->seconds({8, 1000, 100, 0});
+      EXPECT_TRUE(std::isfinite(s) && s > 0) << chip->name << m->name;
+    }
+  }
+}
+
+TEST(StepTime, MissingFactsAreNamed) {
+  const World w("llama-3.1-8b", "kunlun-p800");
+  EXPECT_EQ(StepTime::make(facts(), w.subject, {1, 1, 1, 1}).error().key, "peak_bf16");
+}
+
+}  // namespace
+}  // namespace jevons::step
