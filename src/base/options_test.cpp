@@ -60,6 +60,11 @@ TEST(Options, SchemaAndHelpComeFromTheTable) {
   EXPECT_NE(help.find("--set price="), std::string::npos);
 }
 
+TEST(Text, CsvCells) {
+  const auto cells = csv_cells("a,\"b, \"\"c\"\"\",,d\r");
+  EXPECT_EQ(cells, (std::vector<std::string>{"a", "b, \"c\"", "", "d"}));
+}
+
 TEST(Text, NearestNames) {
   const std::string_view names[] = {"deepseek-v3", "deepseek-v3.2", "llama-3.1-8b"};
   EXPECT_EQ(did_you_mean("deepsek-v3", names), "did you mean deepseek-v3 or deepseek-v3.2?");

@@ -15,6 +15,8 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
 
 std::string lower(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);  // empty parts kept
+/// Cells of one CSV line (RFC 4180 quotes; a quoted cell may not span lines).
+std::vector<std::string> csv_cells(std::string_view line);
 std::string_view trim(std::string_view text);
 
 }  // namespace jevons

@@ -66,17 +66,6 @@ const std::map<std::string, std::function<double()>> kChecks{
     {"M8", [] { return crps_normal(0, 1, 0); }},
 };
 
-std::vector<std::string> csv_cells(const std::string& line) {
-  std::vector<std::string> cells(1);
-  bool quoted = false;
-  for (const char c : line) {
-    if (c == '"') quoted = !quoted;
-    else if (c == ',' && !quoted) cells.emplace_back();
-    else cells.back() += c;
-  }
-  return cells;
-}
-
 // The table prints six significant digits: half a unit of the last one is its own rounding.
 double rounding_of(const std::string& printed) {
   const auto dot = printed.find('.');
