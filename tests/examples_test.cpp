@@ -71,12 +71,20 @@ TEST(Knobs, EveryOneMovesTheResult) {
       {"market.elasticity_low", "0.1"}, {"market.elasticity_high", "3"}, {"seed", "2"}, {"market.pass_through", "0.5"}, {"market.supply_feedback", "0.5"}};
   for (const auto& o : scenario_options()) {
     const std::string path(o.path);
-    if (path == "placement.dp" || path == "placement.ep" || path == "speculation.draft_tokens" || path == "speculation.acceptance_length") continue;  // below
+    if (path == "workload.trace" || path == "placement.dp" || path == "placement.ep" || path == "speculation.draft_tokens" || path == "speculation.acceptance_length") continue;  // below
     ASSERT_TRUE(change.contains(path)) << path << " is not tested";
     const auto after = run(kChat, {path + "=" + change.at(path)});
     ASSERT_TRUE(after) << path << after.error().message();
     EXPECT_NE(report::to_json(page_of(**after)).dump(), before) << path;
   }
+  // A trace fills in what is not stated: two requests of 3,000 and 1,000 tokens.
+  const auto trace = fs::temp_directory_path() / "jevons_knob_trace.csv";
+  std::ofstream(trace) << "arrival_s,input_tokens,output_tokens\n0,3000,100\n2,1000,300\n";
+  const auto traced = run("", {"model=llama-3.1-8b", "accelerator=h100-sxm", "workload.trace=" + trace.string()});
+  ASSERT_TRUE(traced) << traced.error().message();
+  EXPECT_EQ((*traced)->scenario.workload.isl, 2000);
+  EXPECT_EQ((*traced)->scenario.workload.osl, 200);
+  EXPECT_EQ((*traced)->scenario.request_rate, 1);
   // Experts need a model that has them; data-parallel attention of a dense model is refused or changes the placement.
   const std::string v32 = std::string(JEVONS_SOURCE_DIR) + "/examples/deepseek-v3.2-h200.yaml";
   const double tpot = (*run(v32))->plan.best().state.tpot_s;

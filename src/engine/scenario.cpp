@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/text.hpp"
+#include "traffic/trace.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -22,6 +25,24 @@ Result<void> require(const Settings& s, std::string_view path, const std::string
   return fail({ErrorCode::bad_input, file, 0, std::string(path), "is missing", std::string(o->help), fmt::format("write it in the scenario or give {}", o->flag)});
 }
 
+// Means of a trace stand in for what the scenario does not state.
+Result<void> take_trace(Settings& s) {
+  if (!s.has("workload.trace")) return {};
+  const std::string file = s.text("workload.trace");
+  JEVONS_TRY(const std::string text, read_file(file, std::size_t{4} << 30));
+  JEVONS_TRY(const traffic::Trace trace, traffic::read_trace(text, file));
+  const traffic::Summary t = traffic::summarize(trace);
+  const auto put = [&](std::string_view path, double value) -> Result<void> {
+    if (s.has(path) && s.setting(path).file != "default") return {};
+    return s.set(path, fmt::format("{}", value), file);
+  };
+  JEVONS_CHECK(put("workload.isl", std::round(t.input_mean)));
+  JEVONS_CHECK(put("workload.osl", std::max(1.0, std::round(t.output_mean))));
+  if (t.has_blocks) JEVONS_CHECK(put("workload.prefix_hit_rate", t.prefix_hit_rate));
+  if (t.requests_per_s > 0) JEVONS_CHECK(put("workload.request_rate", t.requests_per_s));
+  return {};
+}
+
 }  // namespace
 
 Result<Scenario> read_scenario(const Context& context) {
@@ -33,6 +54,7 @@ Result<Scenario> read_scenario(const Context& context) {
     JEVONS_CHECK(s.load_yaml(yaml, sc.file));
   }
   s.lay_over(context.settings);
+  JEVONS_CHECK(take_trace(s));
   for (const auto* path : {"model", "accelerator", "workload.isl", "workload.osl"}) JEVONS_CHECK(require(s, path, sc.file));
   sc.title = s.has("title") ? s.text("title") : s.text("model") + " on " + s.text("accelerator");
   auto& w = sc.workload;

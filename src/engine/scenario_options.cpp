@@ -16,6 +16,7 @@ constexpr OptionSpec kScenario[] = {
     {.path = "kv_cache_dtype", .flag = "--kv-cache-dtype", .type = T::text, .fallback = "native", .help = "cache format; native: the model's own layout"},
     {.path = "accelerator", .flag = "--accelerator", .type = T::text, .help = "name in the catalogue"},
 
+    {.path = "workload.trace", .flag = "--trace", .type = T::text, .help = "recorded requests that lengths, hit rate and request rate are taken from, where not given"},
     {.path = "workload.isl", .flag = "--isl", .type = T::integer, .unit = "tokens", .low = 1, .high = 1e8, .help = "mean input tokens of a request, cached ones included"},
     {.path = "workload.osl", .flag = "--osl", .type = T::integer, .unit = "tokens", .low = 1, .high = 1e7, .help = "mean output tokens of a request"},
     {.path = "workload.prefix_hit_rate", .flag = "--prefix-hit-rate", .type = T::number, .fallback = "0", .low = 0, .high = 1, .help = "share of input tokens found in the prefix cache"},
