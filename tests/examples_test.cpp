@@ -62,16 +62,38 @@ const std::string kChat = std::string(JEVONS_SOURCE_DIR) + "/examples/llama-3.1-
 TEST(Knobs, EveryOneMovesTheResult) {
   const auto base = page_of(**run(kChat));
   const std::string before = report::to_json(base).dump();
-  const std::map<std::string, std::string> change{
-      {"title", "another"}, {"model", "qwen2.5-72b"}, {"weights", "bf16"}, {"kv_cache_dtype", "fp8"}, {"accelerator", "h200-sxm"},
-      {"workload.isl", "2000"}, {"workload.osl", "100"}, {"workload.prefix_hit_rate", "0.5"}, {"workload.request_rate", "100"}, {"workload.context", "8k"},
-      {"slo.ttft", "150"}, {"slo.tpot", "20"}, {"placement.tp", "4"}, {"placement.pp", "2"}, {"limits.max_accelerators", "1"},
-      {"limits.gpu_memory_utilization", "0.8"}, {"limits.max_num_seqs", "8"}, {"limits.max_num_batched_tokens", "256"},
-      {"cost.basis", "on-demand"}, {"cost.usd_per_gpu_hour", "3"}, {"cost.utilization", "0.9"}, {"savings.compare_with", "qwen2.5-72b"},
-      {"market.elasticity_low", "0.1"}, {"market.elasticity_high", "3"}, {"seed", "2"}, {"market.pass_through", "0.5"}, {"market.supply_feedback", "0.5"}};
+  const std::map<std::string, std::string> change{{"title", "another"},
+                                                  {"model", "qwen2.5-72b"},
+                                                  {"weights", "bf16"},
+                                                  {"kv_cache_dtype", "fp8"},
+                                                  {"accelerator", "h200-sxm"},
+                                                  {"workload.isl", "2000"},
+                                                  {"workload.osl", "100"},
+                                                  {"workload.prefix_hit_rate", "0.5"},
+                                                  {"workload.request_rate", "100"},
+                                                  {"workload.context", "8k"},
+                                                  {"slo.ttft", "150"},
+                                                  {"slo.tpot", "20"},
+                                                  {"placement.tp", "4"},
+                                                  {"placement.pp", "2"},
+                                                  {"limits.max_accelerators", "1"},
+                                                  {"limits.gpu_memory_utilization", "0.8"},
+                                                  {"limits.max_num_seqs", "8"},
+                                                  {"limits.max_num_batched_tokens", "256"},
+                                                  {"cost.basis", "on-demand"},
+                                                  {"cost.usd_per_gpu_hour", "3"},
+                                                  {"cost.utilization", "0.9"},
+                                                  {"savings.compare_with", "qwen2.5-72b"},
+                                                  {"market.elasticity_low", "0.1"},
+                                                  {"market.elasticity_high", "3"},
+                                                  {"seed", "2"},
+                                                  {"market.pass_through", "0.5"},
+                                                  {"market.supply_feedback", "0.5"}};
   for (const auto& o : scenario_options()) {
     const std::string path(o.path);
-    if (path == "workload.trace" || path == "placement.dp" || path == "placement.ep" || path == "speculation.draft_tokens" || path == "speculation.acceptance_length") continue;  // below
+    if (path == "workload.trace" || path == "placement.dp" || path == "placement.ep" || path == "speculation.draft_tokens" ||
+        path == "speculation.acceptance_length")
+      continue;  // below
     ASSERT_TRUE(change.contains(path)) << path << " is not tested";
     const auto after = run(kChat, {path + "=" + change.at(path)});
     ASSERT_TRUE(after) << path << after.error().message();

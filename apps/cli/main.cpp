@@ -122,11 +122,13 @@ void declare(CLI::App& app, const engine::Verb& verb, Common& common, std::vecto
 
 std::string help_of(const engine::Verb& verb) {
   return fmt::format(
-      "jevons {0} {1}\n{2}\n\nOptions\n{3}  {4:<34} table, json or csv (default table)\n  {5:<34} also write result.json, report.html and CSVs there\n"
-      "  {6:<34} set any key of the scenario\n  {7:<34} facts of your own over the built-in ones\n  {8:<34} name source and kind of each number\n"
+      "jevons {0} {1}\n{2}\n\nOptions\n{3}  {4:<34} table, json or csv (default table)\n  {5:<34} also write result.json, report.html and "
+      "CSVs there\n"
+      "  {6:<34} set any key of the scenario\n  {7:<34} facts of your own over the built-in ones\n  {8:<34} name source and kind of each "
+      "number\n"
       "  {9:<34} print the JSON Schema of the options\n\nExamples\n{10}",
-      verb.name, verb.words, verb.summary, options_help(verb.options), "--format FORMAT", "-o, --output DIR", "--set path=value", "--catalog DIR",
-      "--explain", "--schema", verb.examples);
+      verb.name, verb.words, verb.summary, options_help(verb.options), "--format FORMAT", "-o, --output DIR", "--set path=value",
+      "--catalog DIR", "--explain", "--schema", verb.examples);
 }
 
 std::string overview() {
@@ -146,7 +148,14 @@ int run_verb(const engine::Verb& verb, int argc, char** argv) {
   try {
     app.parse(argc - 1, argv + 1);
   } catch (const CLI::ParseError& e) {
-    if (!help) return complain({ErrorCode::bad_input, "jevons " + std::string(verb.name), 0, {}, e.what(), {}, "try: jevons " + std::string(verb.name) + " --help"});
+    if (!help)
+      return complain({ErrorCode::bad_input,
+                       "jevons " + std::string(verb.name),
+                       0,
+                       {},
+                       e.what(),
+                       {},
+                       "try: jevons " + std::string(verb.name) + " --help"});
   }
   if (help) {
     fmt::print("{}", help_of(verb));

@@ -31,11 +31,18 @@ double suffix_factor(std::string_view suffix, std::string_view unit) {
 std::string expectation(const OptionSpec& o) {
   std::string s;
   switch (o.type) {
-    case OptionType::number: s = "a number"; break;
-    case OptionType::integer: s = "a whole number"; break;
-    case OptionType::boolean: return "true or false";
-    case OptionType::choice: return fmt::format("one of {}", o.choices);
-    case OptionType::text: return "text";
+    case OptionType::number:
+      s = "a number";
+      break;
+    case OptionType::integer:
+      s = "a whole number";
+      break;
+    case OptionType::boolean:
+      return "true or false";
+    case OptionType::choice:
+      return fmt::format("one of {}", o.choices);
+    case OptionType::text:
+      return "text";
   }
   if (!o.unit.empty()) s += fmt::format(" in {}", o.unit);
   if (o.low != o.high) {
@@ -50,7 +57,8 @@ Result<double> parse_number(const OptionSpec& o, std::string_view text) {
   if (status != std::errc{}) return bad_input("", fmt::format("'{}' is not a number", text.substr(0, 60)), expectation(o));
   const auto suffix = trim(text.substr(std::size_t(end - text.data())));
   const double factor = suffix_factor(suffix, o.unit);
-  if (factor == 0) return bad_input("", fmt::format("'{}' has an unknown suffix '{}'", text.substr(0, 60), suffix.substr(0, 20)), expectation(o));
+  if (factor == 0)
+    return bad_input("", fmt::format("'{}' has an unknown suffix '{}'", text.substr(0, 60), suffix.substr(0, 20)), expectation(o));
   value *= factor;
   if (!std::isfinite(value)) return bad_input("", fmt::format("'{}' is not finite", text.substr(0, 60)), expectation(o));
   if (o.type == OptionType::integer && value != std::floor(value)) {
@@ -76,7 +84,8 @@ Result<void> flatten(Settings& settings, const YAML::Node& node, const std::stri
     const int line = entry.first.Mark().line + 1;
     if (!entry.first.IsScalar()) return fail({ErrorCode::bad_input, file, line, prefix, "a key that is not plain text", "key: value", {}});
     const std::string key = prefix.empty() ? entry.first.Scalar() : prefix + "." + entry.first.Scalar();
-    if (!seen.insert(key).second) return fail({ErrorCode::bad_input, file, line, key, "given twice", "each key once", "remove one of the two"});
+    if (!seen.insert(key).second)
+      return fail({ErrorCode::bad_input, file, line, key, "given twice", "each key once", "remove one of the two"});
     if (entry.second.IsMap()) {
       JEVONS_CHECK(flatten(settings, entry.second, key, file, depth + 1));
     } else if (entry.second.IsScalar()) {
@@ -84,7 +93,8 @@ Result<void> flatten(Settings& settings, const YAML::Node& node, const std::stri
     } else if (entry.second.IsNull()) {
       return fail({ErrorCode::bad_input, file, line, key, "has no value", "a value, or no such line", {}});
     } else {
-      return fail({ErrorCode::bad_input, file, line, key, "is a list", "a single value", "several values go in one text, separated by commas"});
+      return fail(
+          {ErrorCode::bad_input, file, line, key, "is a list", "a single value", "several values go in one text, separated by commas"});
     }
   }
   return {};
@@ -118,7 +128,8 @@ Result<void> Settings::set(std::string_view path, std::string_view text, std::st
   if (o == nullptr) {
     const auto names = paths_of(table_);
     const auto inside = std::find_if(names.begin(), names.end(), [&](auto n) { return n.starts_with(std::string(path) + "."); });
-    std::string hint = inside == names.end() ? did_you_mean(path, names) : fmt::format("'{}' is a group of keys, such as {}", path, *inside);
+    std::string hint =
+        inside == names.end() ? did_you_mean(path, names) : fmt::format("'{}' is a group of keys, such as {}", path, *inside);
     return place({ErrorCode::bad_input, {}, 0, {}, fmt::format("unknown key '{}'", path.substr(0, 80)), "a key of the scenario", hint});
   }
   Setting s{std::string(trim(text)), 0, std::string(file), line};
@@ -132,14 +143,20 @@ Result<void> Settings::set(std::string_view path, std::string_view text, std::st
     }
     case OptionType::boolean:
       if (s.text != "true" && s.text != "false") {
-        return place({ErrorCode::bad_input, {}, 0, {}, fmt::format("'{}' is neither true nor false", s.text.substr(0, 60)), expectation(*o), {}});
+        return place(
+            {ErrorCode::bad_input, {}, 0, {}, fmt::format("'{}' is neither true nor false", s.text.substr(0, 60)), expectation(*o), {}});
       }
       s.number = s.text == "true" ? 1 : 0;
       break;
     case OptionType::choice: {
       const auto options = split(o->choices, '|');
       if (std::find(options.begin(), options.end(), s.text) == options.end()) {
-        return place({ErrorCode::bad_input, {}, 0, {}, fmt::format("'{}' is not a choice", s.text.substr(0, 60)), expectation(*o),
+        return place({ErrorCode::bad_input,
+                      {},
+                      0,
+                      {},
+                      fmt::format("'{}' is not a choice", s.text.substr(0, 60)),
+                      expectation(*o),
                       did_you_mean(s.text, options)});
       }
       break;
@@ -155,7 +172,12 @@ Result<void> Settings::set(std::string_view path, std::string_view text, std::st
 Result<void> Settings::set_assignment(std::string_view assignment) {
   const auto at = assignment.find('=');
   if (at == std::string_view::npos) {
-    return fail({ErrorCode::bad_input, "--set", 0, {}, fmt::format("'{}' has no '='", assignment.substr(0, 80)), "--set path=value",
+    return fail({ErrorCode::bad_input,
+                 "--set",
+                 0,
+                 {},
+                 fmt::format("'{}' has no '='", assignment.substr(0, 80)),
+                 "--set path=value",
                  "for example --set workload.osl=500"});
   }
   return set(trim(assignment.substr(0, at)), assignment.substr(at + 1), "--set");
@@ -168,7 +190,8 @@ Result<void> Settings::load_yaml(const std::string& yaml, const std::string& fil
   } catch (const YAML::Exception& e) {
     return fail({ErrorCode::bad_input, file, e.mark.line + 1, {}, "not readable as YAML: " + e.msg, "a mapping of keys to values", {}});
   }
-  if (!root.IsMap()) return fail({ErrorCode::bad_input, file, 1, {}, "not a mapping", "keys and values, such as 'model: llama-3.1-8b'", {}});
+  if (!root.IsMap())
+    return fail({ErrorCode::bad_input, file, 1, {}, "not a mapping", "keys and values, such as 'model: llama-3.1-8b'", {}});
   return flatten(*this, root, "", file, 0);
 }
 
@@ -188,8 +211,13 @@ const std::string& Settings::text(std::string_view path) const { return setting(
 
 Error Settings::error(std::string_view path, std::string what, std::string expected, std::string hint) const {
   const auto it = values_.find(path);
-  return {ErrorCode::bad_input, it == values_.end() ? std::string{} : it->second.file, it == values_.end() ? 0 : it->second.line,
-          std::string(path), std::move(what), std::move(expected), std::move(hint)};
+  return {ErrorCode::bad_input,
+          it == values_.end() ? std::string{} : it->second.file,
+          it == values_.end() ? 0 : it->second.line,
+          std::string(path),
+          std::move(what),
+          std::move(expected),
+          std::move(hint)};
 }
 
 std::string json_schema(std::span<const OptionSpec> table, std::string_view title) {
@@ -205,10 +233,18 @@ std::string json_schema(std::span<const OptionSpec> table, std::string_view titl
     }
     auto& leaf = (*at)["properties"][std::string(parts.back())];
     switch (o.type) {
-      case OptionType::number: leaf["type"] = {"number", "string"}; break;
-      case OptionType::integer: leaf["type"] = {"integer", "string"}; break;
-      case OptionType::boolean: leaf["type"] = "boolean"; break;
-      case OptionType::text: leaf["type"] = {"string", "number"}; break;
+      case OptionType::number:
+        leaf["type"] = {"number", "string"};
+        break;
+      case OptionType::integer:
+        leaf["type"] = {"integer", "string"};
+        break;
+      case OptionType::boolean:
+        leaf["type"] = "boolean";
+        break;
+      case OptionType::text:
+        leaf["type"] = {"string", "number"};
+        break;
       case OptionType::choice:
         for (const auto c : split(o.choices, '|')) leaf["enum"].push_back(std::string(c));
         break;

@@ -14,20 +14,20 @@ namespace jevons {
 enum class OptionType : std::uint8_t { number, integer, text, choice, boolean };
 
 struct OptionSpec {
-  std::string_view path = {};      // "workload.isl": the key in a scenario file and for --set
-  std::string_view flag = {};      // "--isl"; "" when it has no flag of its own
+  std::string_view path = {};  // "workload.isl": the key in a scenario file and for --set
+  std::string_view flag = {};  // "--isl"; "" when it has no flag of its own
   OptionType type = OptionType::text;
   std::string_view unit = {};      // what a bare number means: "tokens", "ms", "req/s", "" for none
   std::string_view fallback = {};  // the default as a person would write it; "" means: absent unless given
-  double low = 0, high = 0;   // inclusive limits of a number; low == high means unlimited
+  double low = 0, high = 0;        // inclusive limits of a number; low == high means unlimited
   std::string_view choices = {};   // "a|b|c" for OptionType::choice
   std::string_view help = {};
 };
 
 struct Setting {
-  std::string text;       // as written
-  double number = 0;      // in the option's unit, for number, integer and boolean
-  std::string file;       // "examples/a.yaml", "--isl", "--set" or "default"
+  std::string text;   // as written
+  double number = 0;  // in the option's unit, for number, integer and boolean
+  std::string file;   // "examples/a.yaml", "--isl", "--set" or "default"
   int line = 0;
 };
 

@@ -12,7 +12,14 @@ namespace {
 constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr OptionSpec kTable[] = {
     {.path = "model", .flag = "--model", .type = OptionType::text, .help = "a model"},
-    {.path = "workload.isl", .flag = "--isl", .type = OptionType::integer, .unit = "tokens", .fallback = "1000", .low = 1, .high = 1e8, .help = "input"},
+    {.path = "workload.isl",
+     .flag = "--isl",
+     .type = OptionType::integer,
+     .unit = "tokens",
+     .fallback = "1000",
+     .low = 1,
+     .high = 1e8,
+     .help = "input"},
     {.path = "slo.ttft", .flag = "--ttft", .type = OptionType::number, .unit = "ms", .low = 0, .high = kInf, .help = "time to first token"},
     {.path = "price", .type = OptionType::choice, .fallback = "owner", .choices = "owner|contract", .help = "basis"},
     {.path = "deep", .type = OptionType::boolean, .fallback = "false", .help = "switch"},
@@ -37,8 +44,11 @@ std::string message_of(const std::string& yaml) {
 }
 
 TEST(Options, ErrorsNamePlaceValueExpectationAndRemedy) {
-  EXPECT_EQ(message_of("modell: x\n"), "a.yaml:1 modell: unknown key 'modell'\n  expected: a key of the scenario\n  hint: did you mean model?");
-  EXPECT_NE(message_of("workload:\n  isl: -3\n").find("a.yaml:2 workload.isl: '-3' is out of range\n  expected: a whole number in tokens from 1"), std::string::npos);
+  EXPECT_EQ(message_of("modell: x\n"),
+            "a.yaml:1 modell: unknown key 'modell'\n  expected: a key of the scenario\n  hint: did you mean model?");
+  EXPECT_NE(
+      message_of("workload:\n  isl: -3\n").find("a.yaml:2 workload.isl: '-3' is out of range\n  expected: a whole number in tokens from 1"),
+      std::string::npos);
   EXPECT_NE(message_of("workload:\n  isl: 1.5\n").find("not a whole number"), std::string::npos);
   EXPECT_NE(message_of("workload: {isl: nan}\n").find("not finite"), std::string::npos);
   EXPECT_NE(message_of("workload: {isl: 5q}\n").find("unknown suffix 'q'"), std::string::npos);

@@ -24,10 +24,22 @@ class Quantity {
   constexpr double value() const { return value_; }
 
   constexpr Quantity operator-() const { return Quantity{-value_}; }
-  constexpr Quantity& operator+=(Quantity o) { value_ += o.value_; return *this; }
-  constexpr Quantity& operator-=(Quantity o) { value_ -= o.value_; return *this; }
-  constexpr Quantity& operator*=(double f) { value_ *= f; return *this; }
-  constexpr Quantity& operator/=(double f) { value_ /= f; return *this; }
+  constexpr Quantity& operator+=(Quantity o) {
+    value_ += o.value_;
+    return *this;
+  }
+  constexpr Quantity& operator-=(Quantity o) {
+    value_ -= o.value_;
+    return *this;
+  }
+  constexpr Quantity& operator*=(double f) {
+    value_ *= f;
+    return *this;
+  }
+  constexpr Quantity& operator/=(double f) {
+    value_ /= f;
+    return *this;
+  }
   friend constexpr Quantity operator+(Quantity a, Quantity b) { return Quantity{a.value_ + b.value_}; }
   friend constexpr Quantity operator-(Quantity a, Quantity b) { return Quantity{a.value_ - b.value_}; }
   friend constexpr Quantity operator*(Quantity a, double f) { return Quantity{a.value_ * f}; }
@@ -67,9 +79,13 @@ constexpr auto operator/(double a, Quantity<B> b) {
 }
 // By value: ?: on references blocked vectorisation.
 template <Dim D>
-constexpr Quantity<D> max(Quantity<D> a, Quantity<D> b) { return a < b ? b : a; }
+constexpr Quantity<D> max(Quantity<D> a, Quantity<D> b) {
+  return a < b ? b : a;
+}
 template <Dim D>
-constexpr Quantity<D> min(Quantity<D> a, Quantity<D> b) { return b < a ? b : a; }
+constexpr Quantity<D> min(Quantity<D> a, Quantity<D> b) {
+  return b < a ? b : a;
+}
 
 using Bytes = Quantity<Dim{.byte = 1}>;
 using Flops = Quantity<Dim{.flop = 1}>;

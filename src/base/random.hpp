@@ -14,8 +14,24 @@ struct Seed {
 
 /// What a stream is for. Append only: the number is part of every result.
 enum class Draw : std::uint64_t {
-  arrival = 1, input_length, output_length, prefix, session, think_time, route, failure, repair, acceptance, imbalance, tool, tenant,
-  branch, adapter, sample, market, test
+  arrival = 1,
+  input_length,
+  output_length,
+  prefix,
+  session,
+  think_time,
+  route,
+  failure,
+  repair,
+  acceptance,
+  imbalance,
+  tool,
+  tenant,
+  branch,
+  adapter,
+  sample,
+  market,
+  test
 };
 
 /// SplitMix64 in counter form. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
@@ -24,14 +40,18 @@ class Stream {
   constexpr Stream(Seed seed, std::uint64_t replication, Draw purpose, std::uint64_t entity)
       : key_{mix(mix(mix(mix(seed.value) + replication) + std::uint64_t(purpose)) + entity)} {}
   /// The raw generator from a given state, as published: the first output for state 0 is 0xE220A8397B1DCDAF.
-  static constexpr Stream raw(std::uint64_t state) { Stream s; s.key_ = state; return s; }
+  static constexpr Stream raw(std::uint64_t state) {
+    Stream s;
+    s.key_ = state;
+    return s;
+  }
 
   constexpr std::uint64_t bits() { return mix(key_ + kGolden * ++drawn_); }
-  constexpr double uniform() { return double(bits() >> 11) * 0x1p-53; }                      // [0, 1)
-  constexpr std::uint64_t below(std::uint64_t n) {                                           // [0, n), Lemire's multiply-shift
+  constexpr double uniform() { return double(bits() >> 11) * 0x1p-53; }  // [0, 1)
+  constexpr std::uint64_t below(std::uint64_t n) {                       // [0, n), Lemire's multiply-shift
     return std::uint64_t((Uint128(bits()) * n) >> 64);
   }
-  double exponential() { return -std::log1p(-uniform()); }                                    // mean 1
+  double exponential() { return -std::log1p(-uniform()); }  // mean 1
   /// Standard normal by inversion-free polar-less Box-Muller; uses two draws.
   double normal() {
     const double u = 1.0 - uniform(), v = uniform();

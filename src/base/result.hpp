@@ -69,13 +69,13 @@ struct InternalError : std::logic_error {
 /// Unwraps a Result or returns its error from the enclosing function: JEVONS_TRY(auto x, f());
 #define JEVONS_CONCAT_(a, b) a##b
 #define JEVONS_CONCAT(a, b) JEVONS_CONCAT_(a, b)
-#define JEVONS_TRY_(tmp, declaration, ...)                        \
-  auto tmp = (__VA_ARGS__);                                       \
-  if (!tmp) return ::jevons::fail(std::move(tmp).error());        \
+#define JEVONS_TRY_(tmp, declaration, ...)                 \
+  auto tmp = (__VA_ARGS__);                                \
+  if (!tmp) return ::jevons::fail(std::move(tmp).error()); \
   declaration = std::move(*tmp)
 #define JEVONS_TRY(declaration, ...) JEVONS_TRY_(JEVONS_CONCAT(jevons_try_, __LINE__), declaration, __VA_ARGS__)
 /// The same for Result<void> or to drop the value.
-#define JEVONS_CHECK(...)                                                                              \
-  do {                                                                                                 \
+#define JEVONS_CHECK(...)                                                                                         \
+  do {                                                                                                            \
     if (auto jevons_check = (__VA_ARGS__); !jevons_check) return ::jevons::fail(std::move(jevons_check).error()); \
   } while (false)

@@ -20,8 +20,14 @@ Summary summarize(std::vector<double>& sample) {
   if (sample.empty()) return {};
   std::sort(sample.begin(), sample.end());
   const double sum = std::accumulate(sample.begin(), sample.end(), 0.0);
-  return {sample.size(), sum / double(sample.size()), quantile_sorted(sample, 0.5), quantile_sorted(sample, 0.9),
-          quantile_sorted(sample, 0.95), quantile_sorted(sample, 0.99), sample.front(), sample.back()};
+  return {sample.size(),
+          sum / double(sample.size()),
+          quantile_sorted(sample, 0.5),
+          quantile_sorted(sample, 0.9),
+          quantile_sorted(sample, 0.95),
+          quantile_sorted(sample, 0.99),
+          sample.front(),
+          sample.back()};
 }
 
 }  // namespace jevons

@@ -19,25 +19,48 @@ struct Atom {
   bool prefix;  // takes SI prefixes
 };
 constexpr double kYear = 365.0 * 86400.0;
-constexpr std::array kAtoms{
-    Atom{"B", 1, {.byte = 1}, true},           Atom{"bit", 0.125, {.byte = 1}, true},
-    Atom{"FLOPS", 1, {.flop = 1, .second = -1}, true}, Atom{"OPS", 1, {.flop = 1, .second = -1}, true},
-    Atom{"FLOP", 1, {.flop = 1}, true},        Atom{"s", 1, {.second = 1}, true},
-    Atom{"min", 60, {.second = 1}, false},     Atom{"h", 3600, {.second = 1}, false},
-    Atom{"d", 86400, {.second = 1}, false},    Atom{"month", kYear / 12, {.second = 1}, false},
-    Atom{"yr", kYear, {.second = 1}, false},   Atom{"tok", 1, {.token = 1}, true},
-    Atom{"token", 1, {.token = 1}, true},      Atom{"USD", 1, {.usd = 1}, true},
-    Atom{"J", 1, {.joule = 1}, true},          Atom{"Wh", 3600, {.joule = 1}, true},
-    Atom{"W", 1, {.second = -1, .joule = 1}, true}, Atom{"%", 0.01, {}, false},
-    Atom{"CNY", 1, {}, true},                  Atom{"m", 1, {}, false},
-    Atom{"accel", 1, {}, false},               Atom{"chip", 1, {}, false},
-    Atom{"module", 1, {}, false},              Atom{"port", 1, {}, false},
-    Atom{"lane", 1, {}, false},                Atom{"FIT", 1, {}, false},
-    Atom{"count", 1, {}, false},               Atom{"x", 1, {}, false}};
+constexpr std::array kAtoms{Atom{"B", 1, {.byte = 1}, true},
+                            Atom{"bit", 0.125, {.byte = 1}, true},
+                            Atom{"FLOPS", 1, {.flop = 1, .second = -1}, true},
+                            Atom{"OPS", 1, {.flop = 1, .second = -1}, true},
+                            Atom{"FLOP", 1, {.flop = 1}, true},
+                            Atom{"s", 1, {.second = 1}, true},
+                            Atom{"min", 60, {.second = 1}, false},
+                            Atom{"h", 3600, {.second = 1}, false},
+                            Atom{"d", 86400, {.second = 1}, false},
+                            Atom{"month", kYear / 12, {.second = 1}, false},
+                            Atom{"yr", kYear, {.second = 1}, false},
+                            Atom{"tok", 1, {.token = 1}, true},
+                            Atom{"token", 1, {.token = 1}, true},
+                            Atom{"USD", 1, {.usd = 1}, true},
+                            Atom{"J", 1, {.joule = 1}, true},
+                            Atom{"Wh", 3600, {.joule = 1}, true},
+                            Atom{"W", 1, {.second = -1, .joule = 1}, true},
+                            Atom{"%", 0.01, {}, false},
+                            Atom{"CNY", 1, {}, true},
+                            Atom{"m", 1, {}, false},
+                            Atom{"accel", 1, {}, false},
+                            Atom{"chip", 1, {}, false},
+                            Atom{"module", 1, {}, false},
+                            Atom{"port", 1, {}, false},
+                            Atom{"lane", 1, {}, false},
+                            Atom{"FIT", 1, {}, false},
+                            Atom{"count", 1, {}, false},
+                            Atom{"x", 1, {}, false}};
 
-constexpr std::array<std::pair<std::string_view, double>, 13> kPrefixes{{{"Ki", kKibi}, {"Mi", kMebi}, {"Gi", kGibi}, {"Ti", kGibi * 1024},
-                                                                         {"n", 1e-9}, {"u", 1e-6}, {"m", 1e-3}, {"k", 1e3}, {"M", 1e6},
-                                                                         {"G", 1e9}, {"T", 1e12}, {"P", 1e15}, {"E", 1e18}}};
+constexpr std::array<std::pair<std::string_view, double>, 13> kPrefixes{{{"Ki", kKibi},
+                                                                         {"Mi", kMebi},
+                                                                         {"Gi", kGibi},
+                                                                         {"Ti", kGibi * 1024},
+                                                                         {"n", 1e-9},
+                                                                         {"u", 1e-6},
+                                                                         {"m", 1e-3},
+                                                                         {"k", 1e3},
+                                                                         {"M", 1e6},
+                                                                         {"G", 1e9},
+                                                                         {"T", 1e12},
+                                                                         {"P", 1e15},
+                                                                         {"E", 1e18}}};
 
 bool atom_of(std::string_view word, Measure& out) {
   for (const auto& a : kAtoms) {
@@ -82,7 +105,8 @@ Result<Measure> parse_unit(std::string_view unit) {
     Measure atom;
     if (!atom_of(text.substr(at, end - at), atom)) {
       return bad_input("", fmt::format("unknown unit '{}'", text.substr(at, std::min<std::size_t>(end - at, 30))),
-                       "B bit FLOP FLOPS OPS s min h d month yr tok USD J Wh W % and counts, with SI or binary prefixes", "write TB/s, GiB, W, USD/h …");
+                       "B bit FLOP FLOPS OPS s min h d month yr tok USD J Wh W % and counts, with SI or binary prefixes",
+                       "write TB/s, GiB, W, USD/h …");
     }
     m.value = below ? m.value / atom.value : m.value * atom.value;
     m.dim = below ? m.dim - atom.dim : m.dim + atom.dim;
@@ -96,7 +120,8 @@ Result<Measure> parse_measure(std::string_view text) {
   double number = 0;
   const auto [end, status] = std::from_chars(t.data(), t.data() + t.size(), number);
   if (status != std::errc{} || !std::isfinite(number)) {
-    return bad_input("", fmt::format("'{}' does not start with a finite number", t.substr(0, 40)), "a number and a unit, such as 3.35 TB/s");
+    return bad_input("", fmt::format("'{}' does not start with a finite number", t.substr(0, 40)),
+                     "a number and a unit, such as 3.35 TB/s");
   }
   JEVONS_TRY(Measure m, parse_unit(t.substr(std::size_t(end - t.data()))));
   m.value *= number;
@@ -109,7 +134,8 @@ std::string dim_name(Dim dim) {
       {{dim.byte, "byte"}, {dim.flop, "FLOP"}, {dim.joule, "J"}, {dim.usd, "USD"}, {dim.token, "token"}, {dim.second, "s"}}};
   std::string above, below;
   for (const auto& [power, name] : parts) {
-    for (int i = 0; i < std::abs(power); ++i) (power > 0 ? above : below) += (power > 0 ? (above.empty() ? "" : "·") : "/") + std::string(name);
+    for (int i = 0; i < std::abs(power); ++i)
+      (power > 0 ? above : below) += (power > 0 ? (above.empty() ? "" : "·") : "/") + std::string(name);
   }
   if (above.empty() && below.empty()) return "no unit";
   return (above.empty() ? "1" : above) + below;

@@ -24,8 +24,13 @@ Result<const T*> find_named(std::span<const T* const> all, std::string_view want
     }
     names.push_back(t->name);
   }
-  return fail({ErrorCode::not_found, {}, 0, {}, fmt::format("unknown {} '{}'", what, wanted.substr(0, 80)),
-               fmt::format("one of {} names; `jevons catalog list` prints them", all.size()), did_you_mean(wanted, names)});
+  return fail({ErrorCode::not_found,
+               {},
+               0,
+               {},
+               fmt::format("unknown {} '{}'", what, wanted.substr(0, 80)),
+               fmt::format("one of {} names; `jevons catalog list` prints them", all.size()),
+               did_you_mean(wanted, names)});
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ struct Fact {
   std::string_view thing, key;  // "h100-sxm", "hbm_bandwidth"
   double value = 0;
   Dim dim{};
-  std::string_view text;        // "3.35 TB/s"
+  std::string_view text;  // "3.35 TB/s"
   Kind kind = Kind::spec;
   Confidence confidence = Confidence::A;
   bool has_range = false;
@@ -60,7 +60,8 @@ struct Series {
   std::size_t rows() const { return columns.empty() ? 0 : cells.size() / columns.size(); }
   std::optional<std::size_t> column(std::string_view name) const;
   std::string_view text(std::size_t row, std::size_t column) const { return cells[row * columns.size() + column]; }
-  /// Nothing when the cell is empty or the column is absent. A cell that is no number throws InternalError: the reader asked the wrong column.
+  /// Nothing when the cell is empty or the column is absent. A cell that is no number throws InternalError: the reader asked the wrong
+  /// column.
   std::optional<double> number(std::size_t row, std::string_view column) const;
   std::string_view text(std::size_t row, std::string_view column) const;
 };

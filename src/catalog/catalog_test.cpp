@@ -22,7 +22,8 @@ std::string error_of(const std::string& yaml, Section section = Section::acceler
   const auto r = load_thing(store, schema(), section, yaml, "x.yaml");
   return r ? "ok" : r.error().message();
 }
-const std::string kGood = "name: chip\ndefaults: {kind: spec, source: s, read: 2026-01-01, confidence: A}\nfacts:\n  memory: {value: 80 GB}\n";
+const std::string kGood =
+    "name: chip\ndefaults: {kind: spec, source: s, read: 2026-01-01, confidence: A}\nfacts:\n  memory: {value: 80 GB}\n";
 
 TEST(Loader, EveryErrorHasItsLine) {
   EXPECT_EQ(error_of(kGood), "ok");
@@ -40,9 +41,11 @@ TEST(Loader, EveryErrorHasItsLine) {
   EXPECT_NE(error_of("name: Chip\n").find("not a catalogue name"), std::string::npos);
   EXPECT_NE(error_of("title: x\n").find("name: is missing"), std::string::npos);
   EXPECT_NE(error_of("name: a\nfacts:\n  memory: {value: 1 GB}\n").find("has no kind"), std::string::npos);
-  EXPECT_NE(error_of("name: a\ndefaults: {kind: spec, read: x, confidence: A}\nfacts:\n  memory: {value: 1 GB}\n").find("has no source"), std::string::npos);
+  EXPECT_NE(error_of("name: a\ndefaults: {kind: spec, read: x, confidence: A}\nfacts:\n  memory: {value: 1 GB}\n").find("has no source"),
+            std::string::npos);
   EXPECT_NE(error_of("{").find("not readable as YAML"), std::string::npos);
-  EXPECT_NE(error_of("name: a\ncolumns: {x: number}\nseries: [{x: many}]\n", Section::demand).find("'many' is not a number"), std::string::npos);
+  EXPECT_NE(error_of("name: a\ncolumns: {x: number}\nseries: [{x: many}]\n", Section::demand).find("'many' is not a number"),
+            std::string::npos);
   EXPECT_NE(error_of("name: a\ncolumns: {x: number}\nseries: [{y: 1}]\n", Section::demand).find("unknown key 'y'"), std::string::npos);
 }
 
@@ -116,8 +119,11 @@ class Folder {
 
 TEST(Overlay, ExtendsAndOverrides) {
   const Folder f;
-  f.write("accelerators/mine.yaml", "name: mine\ndefaults: {kind: spec, source: s, read: 2026-01-01, confidence: D}\nfacts:\n  memory: {value: 1 GB}\n");
-  f.write("accelerators/h100-sxm.yaml", "name: h100-sxm\noverride: true\ndefaults: {kind: spec, source: mine, read: 2026-01-01, confidence: D}\nfacts:\n  memory: {value: 96 GB}\n");
+  f.write("accelerators/mine.yaml",
+          "name: mine\ndefaults: {kind: spec, source: s, read: 2026-01-01, confidence: D}\nfacts:\n  memory: {value: 1 GB}\n");
+  f.write("accelerators/h100-sxm.yaml",
+          "name: h100-sxm\noverride: true\ndefaults: {kind: spec, source: mine, read: 2026-01-01, confidence: D}\nfacts:\n  memory: "
+          "{value: 96 GB}\n");
   f.write("models/tiny.json", R"({"name": "tiny", "config": {"model_type": "llama"}})");
   const auto c = Catalog::with_overlay(f.path());
   ASSERT_TRUE(c) << c.error().message();
@@ -126,7 +132,8 @@ TEST(Overlay, ExtendsAndOverrides) {
   const Thing& h100 = **c->find(Section::accelerator, "h100");  // the alias stays
   EXPECT_EQ(h100.get<Bytes>("memory")->value.value(), 96e9);
   EXPECT_EQ(h100.get<BytesPerSecond>("hbm_bandwidth")->value.value(), 3.35e12);  // what it does not state stays
-  f.write("accelerators/h100-sxm.yaml", "name: h100-sxm\ndefaults: {kind: spec, source: mine, read: 2026-01-01, confidence: D}\nfacts:\n  memory: {value: 96 GB}\n");
+  f.write("accelerators/h100-sxm.yaml",
+          "name: h100-sxm\ndefaults: {kind: spec, source: mine, read: 2026-01-01, confidence: D}\nfacts:\n  memory: {value: 96 GB}\n");
   EXPECT_NE(Catalog::with_overlay(f.path()).error().message().find("override: true"), std::string::npos);
   EXPECT_EQ(Catalog::with_overlay("/no/such").error().code, ErrorCode::not_found);
 }
@@ -157,8 +164,10 @@ TEST(Fuzz, GarbageIsRefusedNotSwallowed) {
     std::string text = kGood;
     for (std::uint64_t n = 1 + random.below(4); n > 0; --n) {
       const std::size_t at = random.below(text.size());
-      if (random.below(2)) text[at] = char(random.below(256));
-      else text.insert(at, 1, "{[:\n- &*!|>'\"%@`"[random.below(16)]);
+      if (random.below(2))
+        text[at] = char(random.below(256));
+      else
+        text.insert(at, 1, "{[:\n- &*!|>'\"%@`"[random.below(16)]);
     }
     (void)error_of(text);  // must come back
   }

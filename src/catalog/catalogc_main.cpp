@@ -19,9 +19,12 @@ std::string quote(std::string_view s) {
   std::string q = "\"";
   for (const char c : s) {
     const auto u = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') q += {'\\', c};
-    else if (u < 0x20 || u >= 0x7f || c == '?') q += fmt::format("\\{:03o}", u);
-    else q += c;
+    if (c == '"' || c == '\\')
+      q += {'\\', c};
+    else if (u < 0x20 || u >= 0x7f || c == '?')
+      q += fmt::format("\\{:03o}", u);
+    else
+      q += c;
   }
   return q + "\"sv";
 }
@@ -36,9 +39,10 @@ std::string names(std::string& out, const std::string& id, std::span<const std::
 
 std::string fact(const Fact& f) {
   const Dim d = f.dim;
-  return fmt::format("{{{},{},{},Dim{{{},{},{},{},{},{}}},{},Kind({}),Confidence({}),{},{},{},{},{},{},{},{},{}}},\n", quote(f.thing), quote(f.key), f.value, d.byte,
-                     d.flop, d.second, d.token, d.usd, d.joule, quote(f.text), int(f.kind), int(f.confidence), f.has_range, f.low, f.high, quote(f.source),
-                     quote(f.date), quote(f.why), quote(f.note), quote(f.file), f.line);
+  return fmt::format("{{{},{},{},Dim{{{},{},{},{},{},{}}},{},Kind({}),Confidence({}),{},{},{},{},{},{},{},{},{}}},\n", quote(f.thing),
+                     quote(f.key), f.value, d.byte, d.flop, d.second, d.token, d.usd, d.joule, quote(f.text), int(f.kind),
+                     int(f.confidence), f.has_range, f.low, f.high, quote(f.source), quote(f.date), quote(f.why), quote(f.note),
+                     quote(f.file), f.line);
 }
 
 // Writes one thing's arrays and returns its initializer.
@@ -57,20 +61,30 @@ std::string thing(std::string& out, const Thing& t, std::size_t n) {
     for (const auto& f : t.facts) out += fact(f);
     out += "};\n";
   }
-  const std::string columns = names(out, fmt::format("c{}", n), t.series.columns), cells = names(out, fmt::format("s{}", n), t.series.cells);
-  return fmt::format("{{Section({}),{},{},{},{},{},{{{},{}}},{}}}", int(t.section), quote(t.name), quote(t.title), aliases, attributes, facts, columns, cells,
-                     quote(t.file));
+  const std::string columns = names(out, fmt::format("c{}", n), t.series.columns),
+                    cells = names(out, fmt::format("s{}", n), t.series.cells);
+  return fmt::format("{{Section({}),{},{},{},{},{},{{{},{}}},{}}}", int(t.section), quote(t.name), quote(t.title), aliases, attributes,
+                     facts, columns, cells, quote(t.file));
 }
 
 Result<std::string> write_tables(const Store& store, const std::string& schema) {
-  std::string out = "// Written by catalogc from catalog/. Do not edit.\n#include \"catalog/builtin.hpp\"\nnamespace jevons::catalog {\nusing namespace std::literals;\nnamespace {\n";
+  std::string out =
+      "// Written by catalogc from catalog/. Do not edit.\n#include \"catalog/builtin.hpp\"\nnamespace jevons::catalog {\nusing namespace "
+      "std::literals;\nnamespace {\n";
   std::array<std::vector<const Thing*>, kSections> sections;
   std::set<std::pair<Section, std::string_view>> seen;
   for (const auto& t : store.things) {
     std::vector<std::string_view> all(t.aliases.begin(), t.aliases.end());
     all.push_back(t.name);
     for (const auto n : all) {
-      if (!seen.emplace(t.section, n).second) return fail({ErrorCode::bad_input, std::string(t.file), 1, "name", fmt::format("'{}' is taken by another file", n), "a name or alias of its own", {}});
+      if (!seen.emplace(t.section, n).second)
+        return fail({ErrorCode::bad_input,
+                     std::string(t.file),
+                     1,
+                     "name",
+                     fmt::format("'{}' is taken by another file", n),
+                     "a name or alias of its own",
+                     {}});
     }
     sections[std::size_t(t.section)].push_back(&t);
   }
@@ -93,7 +107,8 @@ Result<std::string> write_tables(const Store& store, const std::string& schema) 
   std::string list;
   for (std::size_t i = 0; i < models.size(); ++i) {
     const std::string aliases = names(out, fmt::format("ma{}", i), models[i]->aliases);
-    out += fmt::format("constexpr ModelEntry m{} = {{{},{},{},{}}};\n", i, quote(models[i]->name), aliases, quote(models[i]->json), quote(models[i]->file));
+    out += fmt::format("constexpr ModelEntry m{} = {{{},{},{},{}}};\n", i, quote(models[i]->name), aliases, quote(models[i]->json),
+                       quote(models[i]->file));
     list += fmt::format("&m{},", i);
   }
   if (!list.empty()) out += fmt::format("constexpr const ModelEntry* models[] = {{{}}};\n", list);

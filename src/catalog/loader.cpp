@@ -20,7 +20,8 @@ constexpr std::size_t kFileLimit = 16u << 20;
 // One file being read: knows how to place an error.
 struct Place {
   const std::string& file;
-  tl::unexpected<Error> error(const YAML::Node& at, std::string key, std::string what, std::string expected = {}, std::string hint = {}) const {
+  tl::unexpected<Error> error(const YAML::Node& at, std::string key, std::string what, std::string expected = {},
+                              std::string hint = {}) const {
     return fail({ErrorCode::bad_input, file, at.Mark().line + 1, std::move(key), std::move(what), std::move(expected), std::move(hint)});
   }
 };
@@ -43,8 +44,8 @@ Result<void> check_keys(const Place& place, const YAML::Node& map, const std::st
     const std::string key = entry.first.Scalar();
     if (!seen.insert(key).second) return place.error(entry.first, prefix + key, "given twice", "each key once");
     if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), key) == allowed.end()) {
-      return place.error(entry.first, prefix + key, fmt::format("unknown key '{}'", key), fmt::format("one of {}", fmt::join(allowed, ", ")),
-                         did_you_mean(key, allowed));
+      return place.error(entry.first, prefix + key, fmt::format("unknown key '{}'", key),
+                         fmt::format("one of {}", fmt::join(allowed, ", ")), did_you_mean(key, allowed));
     }
   }
   return {};
@@ -59,16 +60,19 @@ template <class E, std::size_t N>
 Result<E> choice(const Place& place, const YAML::Node& node, const std::string& key, const std::array<std::string_view, N>& names) {
   JEVONS_TRY(const std::string text, scalar(place, node, key));
   const auto it = std::find(names.begin(), names.end(), text);
-  if (it == names.end()) return place.error(node, key, fmt::format("'{}' is not known", text), fmt::format("one of {}", fmt::join(names, ", ")));
+  if (it == names.end())
+    return place.error(node, key, fmt::format("'{}' is not known", text), fmt::format("one of {}", fmt::join(names, ", ")));
   return E(it - names.begin());
 }
 constexpr std::array<std::string_view, 4> kKinds{"spec", "measured", "derived", "assumed"};
 constexpr std::array<std::string_view, 4> kConfidences{"A", "B", "C", "D"};
-constexpr std::array<std::string_view, 10> kFactKeys{"value", "range", "kind", "source", "date", "read", "confidence", "why", "note", "unit"};
+constexpr std::array<std::string_view, 10> kFactKeys{"value", "range",      "kind", "source", "date",
+                                                     "read",  "confidence", "why",  "note",   "unit"};
 
 Result<void> check_unit(const Place& place, const YAML::Node& node, const std::string& key, Dim got, Dim wanted) {
   if (got == wanted) return {};
-  return place.error(node, key, fmt::format("has the unit of {}", dim_name(got)), dim_name(wanted), "check the unit; rates are per second, energy in J or Wh");
+  return place.error(node, key, fmt::format("has the unit of {}", dim_name(got)), dim_name(wanted),
+                     "check the unit; rates are per second, energy in J or Wh");
 }
 
 // A number in a fact: with its unit, or bare where the unit is stated beside it or the value has none.
@@ -85,8 +89,10 @@ YAML::Node field(const YAML::Node& fact, const YAML::Node& defaults, const char*
   return defaults.IsMap() ? defaults[name] : YAML::Node(YAML::NodeType::Undefined);
 }
 
-Result<Fact> load_fact(Store& store, const Place& place, const std::string& key, const YAML::Node& node, const YAML::Node& defaults, const Schema::Rules& rules) {
-  if (!node.IsMap()) return place.error(node, key, "is a bare value", "{value: 3.35 TB/s, kind: spec, source: …}", "a fact states its evidence");
+Result<Fact> load_fact(Store& store, const Place& place, const std::string& key, const YAML::Node& node, const YAML::Node& defaults,
+                       const Schema::Rules& rules) {
+  if (!node.IsMap())
+    return place.error(node, key, "is a bare value", "{value: 3.35 TB/s, kind: spec, source: …}", "a fact states its evidence");
   JEVONS_CHECK(check_keys(place, node, key + ".", kFactKeys));
   Fact f;
   f.key = store.keep(key);
@@ -102,10 +108,12 @@ Result<Fact> load_fact(Store& store, const Place& place, const std::string& key,
   }
   f.value = m.value;
   f.text = store.keep(node["value"].Scalar());
-  const YAML::Node kind = field(node, defaults, "kind"), source = field(node, defaults, "source"), confidence = field(node, defaults, "confidence");
+  const YAML::Node kind = field(node, defaults, "kind"), source = field(node, defaults, "source"),
+                   confidence = field(node, defaults, "confidence");
   if (!kind) return place.error(node, key, "has no kind", "kind: spec, measured, derived or assumed");
   JEVONS_TRY(f.kind, choice<Kind>(place, kind, key + ".kind", kKinds));
-  if (!source || !source.IsScalar() || source.Scalar().empty()) return place.error(node, key, "has no source", "source: where the value was read");
+  if (!source || !source.IsScalar() || source.Scalar().empty())
+    return place.error(node, key, "has no source", "source: where the value was read");
   f.source = store.keep(source.Scalar());
   if (!confidence) return place.error(node, key, "has no confidence", "confidence: A, B, C or D");
   JEVONS_TRY(f.confidence, choice<Confidence>(place, confidence, key + ".confidence", kConfidences));
@@ -125,11 +133,13 @@ Result<Fact> load_fact(Store& store, const Place& place, const std::string& key,
     JEVONS_TRY(const Measure high, measure(place, range[1], key + ".range"));
     // Bare ends of a range are in the value's own unit.
     const double scale = low.dim == f.dim ? 1 : m.value / std::strtod(f.text.data(), nullptr);
-    if (low.dim != f.dim && !(low.dim == Dim{} && high.dim == Dim{})) JEVONS_CHECK(check_unit(place, range, key + ".range", low.dim, f.dim));
+    if (low.dim != f.dim && !(low.dim == Dim{} && high.dim == Dim{}))
+      JEVONS_CHECK(check_unit(place, range, key + ".range", low.dim, f.dim));
     f.low = low.value * scale;
     f.high = high.value * scale;
     f.has_range = true;
-    if (!(f.low <= f.value && f.value <= f.high)) return place.error(range, key + ".range", "does not hold the value", "low <= value <= high");
+    if (!(f.low <= f.value && f.value <= f.high))
+      return place.error(range, key + ".range", "does not hold the value", "low <= value <= high");
   }
   if (f.kind == Kind::assumed && (!f.has_range || f.why.empty())) {
     return place.error(node, key, "is assumed without a range and a reason", "range: [low, high] and why: …");
@@ -182,7 +192,8 @@ Result<void> load_series(Store& store, const Place& place, const YAML::Node& roo
       std::string text = cell && cell.IsScalar() ? cell.Scalar() : "";
       if (types[i] == "number" && !text.empty()) {
         const auto m = parse_measure(text);
-        if (!m || m->dim != Dim{}) return place.error(cell, "series." + std::string(names[i]), fmt::format("'{}' is not a number", text), "a plain number");
+        if (!m || m->dim != Dim{})
+          return place.error(cell, "series." + std::string(names[i]), fmt::format("'{}' is not a number", text), "a plain number");
       }
       cells.push_back(store.keep(std::move(text)));
     }
@@ -237,7 +248,8 @@ Result<Schema> parse_schema(const std::string& yaml, const std::string& file) {
 Result<void> load_thing(Store& store, const Schema& schema, Section section, const std::string& yaml, const std::string& file) {
   JEVONS_TRY(const YAML::Node root, parse_yaml(yaml, file));
   const Place place{file};
-  constexpr std::array<std::string_view, 9> allowed{"name", "title", "aliases", "attributes", "defaults", "facts", "columns", "series", "override"};
+  constexpr std::array<std::string_view, 9> allowed{"name",  "title",   "aliases", "attributes", "defaults",
+                                                    "facts", "columns", "series",  "override"};
   JEVONS_CHECK(check_keys(place, root, "", allowed));
   const auto rules = schema.sections.find(folder(section));
   if (rules == schema.sections.end()) return place.error(root, "", fmt::format("section {} has no schema", folder(section)));
@@ -304,11 +316,13 @@ Result<void> load_model(Store& store, const std::string& json, const std::string
 
 Result<void> load_folder(Store& store, const Schema& schema, const std::string& root, const std::string& label) {
   namespace fs = std::filesystem;
-  if (!fs::is_directory(root)) return fail({ErrorCode::not_found, root, 0, {}, "no such folder", "a folder with accelerators/, fabrics/, models/ …", {}});
+  if (!fs::is_directory(root))
+    return fail({ErrorCode::not_found, root, 0, {}, "no such folder", "a folder with accelerators/, fabrics/, models/ …", {}});
   for (std::size_t s = 0; s < kSections; ++s) {
     for (const auto& path : files_of(fs::path(root) / folder(Section(s)), ".yaml")) {
       JEVONS_TRY(const std::string text, read_file(path.string(), kFileLimit));
-      JEVONS_CHECK(load_thing(store, schema, Section(s), text, fmt::format("{}/{}/{}", label, folder(Section(s)), path.filename().string())));
+      JEVONS_CHECK(
+          load_thing(store, schema, Section(s), text, fmt::format("{}/{}/{}", label, folder(Section(s)), path.filename().string())));
     }
   }
   for (const auto& path : files_of(fs::path(root) / "models", ".json")) {

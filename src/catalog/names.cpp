@@ -11,7 +11,8 @@ std::string_view name(Confidence c) {
   return names[std::size_t(c)];
 }
 std::string_view folder(Section s) {
-  constexpr std::string_view names[] = {"accelerators", "fabrics", "components", "collectives", "datacenters", "prices", "demand", "efficiency"};
+  constexpr std::string_view names[] = {"accelerators", "fabrics", "components", "collectives",
+                                        "datacenters",  "prices",  "demand",     "efficiency"};
   return names[std::size_t(s)];
 }
 

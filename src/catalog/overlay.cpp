@@ -15,15 +15,19 @@ struct Overlay {
   std::vector<const ModelEntry*> models;
 };
 
-bool overrides(const Store& store, const Thing* t) { return std::find(store.overrides.begin(), store.overrides.end(), t) != store.overrides.end(); }
+bool overrides(const Store& store, const Thing* t) {
+  return std::find(store.overrides.begin(), store.overrides.end(), t) != store.overrides.end();
+}
 
 // Facts the new file states replace those of the old thing; the rest stays.
 void merge(Store& store, Thing& fresh, const Thing& old) {
   auto& facts = store.facts.emplace_back(old.facts.begin(), old.facts.end());
   for (const auto& f : fresh.facts) {
     const auto it = std::find_if(facts.begin(), facts.end(), [&](const Fact& o) { return o.key == f.key; });
-    if (it == facts.end()) facts.push_back(f);
-    else *it = f;
+    if (it == facts.end())
+      facts.push_back(f);
+    else
+      *it = f;
   }
   fresh.facts = facts;
   if (fresh.title.empty()) fresh.title = old.title;
@@ -52,8 +56,8 @@ Result<Catalog> Catalog::with_overlay(const std::string& folder_path) {
       continue;
     }
     if (!overrides(overlay->store, &t)) {
-      return fail({ErrorCode::bad_input, std::string(t.file), 1, "name", fmt::format("'{}' exists already in {}", t.name, (*it)->file), "a new name",
-                   "say override: true to replace the facts this file states"});
+      return fail({ErrorCode::bad_input, std::string(t.file), 1, "name", fmt::format("'{}' exists already in {}", t.name, (*it)->file),
+                   "a new name", "say override: true to replace the facts this file states"});
     }
     merge(overlay->store, t, **it);
     *it = &t;
@@ -61,8 +65,10 @@ Result<Catalog> Catalog::with_overlay(const std::string& folder_path) {
   overlay->models.assign(kBuiltin.models.begin(), kBuiltin.models.end());
   for (const ModelEntry& m : overlay->store.models) {
     const auto it = std::find_if(overlay->models.begin(), overlay->models.end(), [&](const ModelEntry* o) { return o->name == m.name; });
-    if (it == overlay->models.end()) overlay->models.push_back(&m);
-    else *it = &m;
+    if (it == overlay->models.end())
+      overlay->models.push_back(&m);
+    else
+      *it = &m;
   }
   Catalog c;
   for (std::size_t s = 0; s < kSections; ++s) {

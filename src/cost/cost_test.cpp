@@ -6,7 +6,9 @@
 namespace jevons::cost {
 namespace {
 
-catalog::Accelerator chip(std::string_view name) { return catalog::accelerator(**catalog::Catalog::builtin().find(catalog::Section::accelerator, name)); }
+catalog::Accelerator chip(std::string_view name) {
+  return catalog::accelerator(**catalog::Catalog::builtin().find(catalog::Section::accelerator, name));
+}
 
 TEST(CapitalRecovery, HandWorked) {
   // 10 % over 5 years: 0.1 / (1 - 1.1^-5) = 0.1 / 0.37908 = 0.26380; over 14 years 0.13575.

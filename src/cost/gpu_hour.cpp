@@ -41,7 +41,8 @@ Result<Usd> system_price(const catalog::Catalog& catalog, const catalog::Acceler
       }
     }
   }
-  return fail({ErrorCode::bad_input, std::string(chip.thing->file), 0, "price", fmt::format("no purchase price of {} is known", chip.thing->name), "a price with its source",
+  return fail({ErrorCode::bad_input, std::string(chip.thing->file), 0, "price",
+               fmt::format("no purchase price of {} is known", chip.thing->name), "a price with its source",
                "give --usd-per-gpu-hour, another --cost-basis, or the price with --catalog DIR"});
 }
 
@@ -60,7 +61,8 @@ Result<Watts> all_in_power(const catalog::Catalog& catalog, const catalog::Accel
     facts.push_back(&ratio);
     return chip.tdp->value * ratio.value;
   }
-  return fail({ErrorCode::bad_input, std::string(chip.thing->file), 0, "tdp", fmt::format("no power of {} is known", chip.thing->name), "tdp or all_in_power", "give it with --catalog DIR"});
+  return fail({ErrorCode::bad_input, std::string(chip.thing->file), 0, "tdp", fmt::format("no power of {} is known", chip.thing->name),
+               "tdp or all_in_power", "give it with --catalog DIR"});
 }
 
 Result<GpuHour> gpu_hour(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Basis basis) {
@@ -72,8 +74,8 @@ Result<GpuHour> gpu_hour(const catalog::Catalog& catalog, const catalog::Acceler
     const auto& known = basis == Basis::on_demand ? chip.price_on_demand : chip.price_contract ? chip.price_contract : rent3;
     if (!known) {
       return fail({ErrorCode::bad_input, std::string(chip.thing->file), 0, basis == Basis::on_demand ? "price_on_demand" : "price_contract",
-                   fmt::format("no {} price of {} is known", basis == Basis::on_demand ? "on-demand" : "contract", chip.thing->name), "a price with its source",
-                   "give --usd-per-gpu-hour or another --cost-basis"});
+                   fmt::format("no {} price of {} is known", basis == Basis::on_demand ? "on-demand" : "contract", chip.thing->name),
+                   "a price with its source", "give --usd-per-gpu-hour or another --cost-basis"});
     }
     g.facts.push_back(known->fact);
     g.total = known->value;

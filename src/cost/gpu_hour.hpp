@@ -18,8 +18,8 @@ struct GpuHour {
   UsdPerSecond total{};
   // Parts of the owner's cost; zero for market prices.
   UsdPerSecond it_capital{}, site_capital{}, electricity{}, operations{};
-  Watts power{};                              // at the meter, per accelerator
-  std::vector<const catalog::Fact*> facts;    // what it was built from
+  Watts power{};                            // at the meter, per accelerator
+  std::vector<const catalog::Fact*> facts;  // what it was built from
   std::string how;
 };
 

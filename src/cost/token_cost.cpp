@@ -4,7 +4,8 @@
 
 namespace jevons::cost {
 
-TokenCost token_cost(UsdPerSecond replica, double requests_per_s, double utilization, const RequestTime& time, double fresh_tokens, double cached_tokens, double output_tokens) {
+TokenCost token_cost(UsdPerSecond replica, double requests_per_s, double utilization, const RequestTime& time, double fresh_tokens,
+                     double cached_tokens, double output_tokens) {
   JEVONS_ENSURE(requests_per_s > 0 && utilization > 0 && time.total() > 0);
   TokenCost c;
   c.per_request = Usd{replica.value() / (requests_per_s * utilization)};

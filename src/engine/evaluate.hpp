@@ -7,16 +7,17 @@
 namespace jevons::engine {
 
 struct MemoryOfOneUser {
-  double bytes = 0, bytes_bf16 = 0;       // at the scenario's context, in its format and in bf16
-  double growth = 0, fixed = 0;           // per token, and however long
-  double gqa_bytes = 0, mha_bytes = 0;    // bf16 GQA with 8 KV heads, and plain multi-head attention, of the same width; 0: not a latent model
-  double transient = 0;                   // compressor state published sizes leave out
+  double bytes = 0, bytes_bf16 = 0;  // at the scenario's context, in its format and in bf16
+  double growth = 0, fixed = 0;      // per token, and however long
+  double gqa_bytes = 0,
+         mha_bytes = 0;  // bf16 GQA with 8 KV heads, and plain multi-head attention, of the same width; 0: not a latent model
+  double transient = 0;  // compressor state published sizes leave out
 };
 struct Comparison {
   std::string name;
   double bytes_of_one_user = 0;
-  double decode_flops = 0;                // per token at the scenario's context
-  std::optional<plan::Candidate> best;    // nothing when infeasible
+  double decode_flops = 0;              // per token at the scenario's context
+  std::optional<plan::Candidate> best;  // nothing when infeasible
 };
 struct Fleet {
   double replicas = 0, accelerators = 0;
@@ -38,18 +39,19 @@ struct Answers {
   MemoryOfOneUser memory;
   cost::GpuHour hour;
   plan::Plan plan;
-  double band = 0;                        // relative half-width that holds 90 % of step times
+  double band = 0;  // relative half-width that holds 90 % of step times
   std::string operand_note;
   bool borrowed = false;
-  std::vector<step::Term> step_terms;     // of the decode step at the plan's batch
+  std::vector<const catalog::Thing*> constants;  // facts behind step times and memory: kernel constants, engine reserve
+  std::vector<step::Term> step_terms;            // of the decode step at the plan's batch
   std::optional<Comparison> comparison;
   savings::Ledger ledger;
   std::optional<double> theta;
   std::optional<Fleet> fleet;
   market::Saving saving;
-  std::string saving_of;                  // what the saving compares
+  std::string saving_of;  // what the saving compares
   market::Verdict verdict;
-  std::vector<Lever> levers;              // widest first
+  std::vector<Lever> levers;  // widest first
 };
 
 /// Walks the chain. Errors: bad input. An infeasible plan comes back with plan.status saying so and the links after it empty.

@@ -41,7 +41,8 @@ plan::Question question_of(const catalog::Catalog& catalog, Answers& a) {
     const int given = l.tp.value_or(1) * l.dp.value_or(1) * l.pp.value_or(1);
     a.scenario.limits.max_accelerators = std::max(given, int(std::min(64.0, a.subject.chip.scaleup_domain.value_or(1))));
   }
-  plan::Question q{&catalog, &a.subject, a.scenario.workload, a.scenario.limits, a.hour.total, a.scenario.settings.number("cost.utilization")};
+  plan::Question q{&catalog,          &a.subject,   a.scenario.workload,
+                   a.scenario.limits, a.hour.total, a.scenario.settings.number("cost.utilization")};
   const auto engine = catalog.find(catalog::Section::efficiency, "engine-memory");
   if (engine) q.workload.host_constant = (*engine)->get<Seconds>("host_constant")->value.value();
   return q;
@@ -53,14 +54,18 @@ Result<void> look_into_the_step(const catalog::Catalog& catalog, Answers& a) {
   a.band = time.constants().band;
   a.borrowed = time.constants().borrowed;
   a.operand_note = time.operand_note;
-  a.step_terms = time.terms({best.state.batch * (1 + a.scenario.workload.draft_tokens), a.scenario.workload.isl + a.scenario.workload.osl / 2, 0, 0});
+  JEVONS_TRY(const catalog::Thing* memory, catalog.find(catalog::Section::efficiency, "engine-memory"));
+  a.constants = {time.constants().thing, memory};
+  a.step_terms =
+      time.terms({best.state.batch * (1 + a.scenario.workload.draft_tokens), a.scenario.workload.isl + a.scenario.workload.osl / 2, 0, 0});
   return {};
 }
 
 Result<std::optional<Comparison>> compare(const catalog::Catalog& catalog, const Answers& a, const plan::Question& question) {
   if (a.scenario.compare_with.empty()) return std::optional<Comparison>{};
   JEVONS_TRY(const model::Model other, load_model(catalog, a.scenario.compare_with));
-  JEVONS_TRY(const step::Subject subject, make_subject(catalog, other, a.scenario, a.scenario.settings.text("weights"), a.scenario.settings.text("kv_cache_dtype")));
+  JEVONS_TRY(const step::Subject subject,
+             make_subject(catalog, other, a.scenario, a.scenario.settings.text("weights"), a.scenario.settings.text("kv_cache_dtype")));
   Comparison c{.name = other.name};
   c.bytes_of_one_user = model::cache_stored(subject.cache, a.scenario.context);
   c.decode_flops = model::decode_linear_flops(subject.parameters) + model::decode_attention_flops(other, a.scenario.context).total();
@@ -92,8 +97,10 @@ std::optional<Fleet> fleet_of(const catalog::Catalog& catalog, const Answers& a)
 
 market::Saving saving_of(const Answers& a, std::string& what) {
   const Settings& s = a.scenario.settings;
-  market::Saving v{.eps_low = s.number("market.elasticity_low"), .eps_high = s.number("market.elasticity_high"),
-                   .pass_through = s.number("market.pass_through"), .supply_feedback = s.number("market.supply_feedback")};
+  market::Saving v{.eps_low = s.number("market.elasticity_low"),
+                   .eps_high = s.number("market.elasticity_high"),
+                   .pass_through = s.number("market.pass_through"),
+                   .supply_feedback = s.number("market.supply_feedback")};
   const double now = a.plan.best().usd_per_output_mtok;
   double before = now, bytes_before = a.memory.bytes;
   if (a.comparison && a.comparison->best) {
@@ -117,7 +124,8 @@ market::Saving saving_of(const Answers& a, std::string& what) {
 
 std::vector<Lever> levers_of(const Answers& a) {
   const double now = to_usd_per_mtok(a.plan.best().cost.blended);
-  std::vector<Lever> out{{fmt::format("step times, 90 % band of {:.0f} %", a.band * 100), now * (1 - a.band), now / (1 - std::min(0.9, a.band))}};
+  std::vector<Lever> out{
+      {fmt::format("step times, 90 % band of {:.0f} %", a.band * 100), now * (1 - a.band), now / (1 - std::min(0.9, a.band))}};
   const double used = a.scenario.settings.number("cost.utilization");
   out.push_back({fmt::format("share of paid hours in use, 0.3 to 0.9 (assumed {:.1f})", used), now * used / 0.9, now * used / 0.3});
   const auto part = [&](std::string_view key, UsdPerSecond share, bool inverse) {
@@ -125,7 +133,8 @@ std::vector<Lever> levers_of(const Answers& a) {
       if (f->key != key || !f->has_range || share.value() == 0) continue;
       const double low = inverse ? f->value / f->high : f->low / f->value, high = inverse ? f->value / f->low : f->high / f->value;
       const double weight = share / a.hour.total;
-      out.push_back({fmt::format("{} {} ({})", f->thing, f->key, f->text), now * (1 + weight * (low - 1)), now * (1 + weight * (high - 1))});
+      out.push_back(
+          {fmt::format("{} {} ({})", f->thing, f->key, f->text), now * (1 + weight * (low - 1)), now * (1 + weight * (high - 1))});
     }
   };
   part("price", a.hour.it_capital, false);

@@ -15,7 +15,9 @@ using report::Document;
 using report::Origin;
 using report::Table;
 
-std::string money(double usd) { return usd >= 100 ? fmt::format("${:.0f}", usd) : usd >= 0.1 ? fmt::format("${:.2f}", usd) : fmt::format("${:.4f}", usd); }
+std::string money(double usd) {
+  return usd >= 100 ? fmt::format("${:.0f}", usd) : usd >= 0.1 ? fmt::format("${:.2f}", usd) : fmt::format("${:.4f}", usd);
+}
 Cell maybe(const std::optional<double>& v) { return v ? Cell(*v) : Cell(std::monostate{}); }
 std::string times(double ratio) { return fmt::format("x{}", format_number(ratio, 3)); }
 double mtok(UsdPerToken v) { return to_usd_per_mtok(v); }
@@ -25,7 +27,8 @@ std::string deployment(const plan::Candidate& c, const step::Subject& s) {
 }
 
 std::string memory_line(const Answers& a) {
-  std::string t = fmt::format("one user with {} tokens holds {} of cache ({})", format_number(double(a.scenario.context), 9), format_bytes(a.memory.bytes), model::name(a.subject.cache_format));
+  std::string t = fmt::format("one user with {} tokens holds {} of cache ({})", format_number(double(a.scenario.context), 9),
+                              format_bytes(a.memory.bytes), model::name(a.subject.cache_format));
   if (a.comparison) t += fmt::format(", {:.1f} x less than {}", a.comparison->bytes_of_one_user / a.memory.bytes, a.comparison->name);
   if (a.memory.gqa_bytes > 0) t += fmt::format(", {:.1f} x less than bf16 GQA-8 of the same width", a.memory.gqa_bytes / a.memory.bytes);
   return t;
@@ -34,31 +37,47 @@ std::string memory_line(const Answers& a) {
 std::string cost_line(const Answers& a) {
   const auto& b = a.plan.best();
   const double all = mtok(b.cost.blended);
-  return fmt::format("{} per Mtok (fresh {} · cached {} · output {}), 90 % band {}–{}, on {}, TTFT {}, TPOT {}", money(all), money(mtok(b.cost.fresh)),
-                     b.cost.cached ? money(mtok(*b.cost.cached)) : "-", money(mtok(b.cost.output)), money(all * (1 - a.band)), money(all / (1 - std::min(0.9, a.band))),
-                     deployment(b, a.subject), format_seconds(b.state.ttft_s), format_seconds(b.state.tpot_s));
+  return fmt::format("{} per Mtok (fresh {} · cached {} · output {}), 90 % band {}–{}, on {}, TTFT {}, TPOT {}", money(all),
+                     money(mtok(b.cost.fresh)), b.cost.cached ? money(mtok(*b.cost.cached)) : "-", money(mtok(b.cost.output)),
+                     money(all * (1 - a.band)), money(all / (1 - std::min(0.9, a.band))), deployment(b, a.subject),
+                     format_seconds(b.state.ttft_s), format_seconds(b.state.tpot_s));
 }
 
 std::string jevons_line(const Answers& a) {
   const auto& v = a.verdict;
   if (!v.hbm_break_even) return fmt::format("{}: cost per token does not fall, so nothing pulls demand up", a.saving_of);
-  const std::string when = *v.hbm_break_even <= 0 ? "memory demand rises at any elasticity" : fmt::format("memory demand rises only if elasticity > {:.2f} (P = {:.0f} %)", *v.hbm_break_even, v.p_hbm_rises * 100);
-  return fmt::format("{}: cost per token {}; if it reaches prices at elasticity {:.2g}: tokens {}, compute {}, cache memory {}; {}", a.saving_of, times(a.saving.cost_ratio), v.eps, times(v.tokens),
-                     times(v.compute), times(v.hbm), when);
+  const std::string when = *v.hbm_break_even <= 0 ? "memory demand rises at any elasticity"
+                                                  : fmt::format("memory demand rises only if elasticity > {:.2f} (P = {:.0f} %)",
+                                                                *v.hbm_break_even, v.p_hbm_rises * 100);
+  return fmt::format("{}: cost per token {}; if it reaches prices at elasticity {:.2g}: tokens {}, compute {}, cache memory {}; {}",
+                     a.saving_of, times(a.saving.cost_ratio), v.eps, times(v.tokens), times(v.compute), times(v.hbm), when);
 }
 
-const Origin kModelOrigin{"derived", "sum over layers, src/model/parameters.cpp and cache.cpp", "config.json of the model; docs/model-accounting.md"};
-const Origin kStepOrigin{"derived", "steady-state closed form, serve::steady_state over step::StepTime", "constants in catalog/efficiency; docs/step-time.md"};
+const Origin kModelOrigin{"derived", "sum over layers, src/model/parameters.cpp and cache.cpp",
+                          "config.json of the model; docs/model-accounting.md"};
+const Origin kStepOrigin{"derived", "steady-state closed form, serve::steady_state over step::StepTime",
+                         "constants in catalog/efficiency; docs/step-time.md"};
 const Origin kCostOrigin{"derived", "cost::token_cost: each class pays for the engine time it occupies", "docs/glossary.md"};
 
 Table model_table(const Answers& a) {
   const auto& p = a.subject.parameters;
   const auto f = model::decode_attention_flops(a.model, a.scenario.context);
-  Table t{"model", "Model", {{"quantity", "quantity", "{}", {}}, {"value", "value", "{}", {}}, {"exact", "exact", "{:.6g}", kModelOrigin}, {"unit", "unit", "{}", {}}}, {}, {}, true};
-  const auto row = [&](std::string what, std::string shown, double exact, std::string unit) { t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)}); };
+  Table t{"model",
+          "Model",
+          {{"quantity", "quantity", "{}", {}},
+           {"value", "value", "{}", {}},
+           {"exact", "exact", "{:.6g}", kModelOrigin},
+           {"unit", "unit", "{}", {}}},
+          {},
+          {},
+          true};
+  const auto row = [&](std::string what, std::string shown, double exact, std::string unit) {
+    t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)});
+  };
   row("parameters", format_si(double(p.total), "").substr(0, 20), double(p.total), "parameters");
   row("active per token, without input embedding", format_si(p.active_no_input_embedding, ""), p.active_no_input_embedding, "parameters");
-  row(fmt::format("weights in {}", a.subject.weights.name), format_bytes(a.subject.weight_bytes.total()), a.subject.weight_bytes.total(), "bytes");
+  row(fmt::format("weights in {}", a.subject.weights.name), format_bytes(a.subject.weight_bytes.total()), a.subject.weight_bytes.total(),
+      "bytes");
   row(fmt::format("cache of one user, {}", model::name(a.subject.cache_format)), format_bytes(a.memory.bytes), a.memory.bytes, "bytes");
   row("  growth per token", format_bytes(a.memory.growth), a.memory.growth, "bytes/token");
   row("  windows and states, however long", format_bytes(a.memory.fixed), a.memory.fixed, "bytes");
@@ -91,20 +110,31 @@ Table plan_table(const Answers& a, bool whole) {
       t.rows.push_back({step::name(c.placement), n, {}, {}, {}, {}, {}, {}, std::string(plan::name(c.binding))});
       continue;
     }
-    t.rows.push_back({step::name(c.placement), n, c.state.concurrency, c.state.ttft_s * 1e3, c.state.tpot_s * 1e3, c.state.output_tok_s / n, mtok(c.cost.blended),
-                      c.usd_per_output_mtok, std::string(plan::name(c.binding))});
+    t.rows.push_back({step::name(c.placement), n, c.state.concurrency, c.state.ttft_s * 1e3, c.state.tpot_s * 1e3, c.state.output_tok_s / n,
+                      mtok(c.cost.blended), c.usd_per_output_mtok, std::string(plan::name(c.binding))});
   }
-  if (!whole) t.notes = {fmt::format("{} placements judged by the steady-state closed form; the cheapest of them all, not of placements left out.", a.plan.screened)};
+  if (!whole)
+    t.notes = {fmt::format("{} placements judged by the steady-state closed form; the cheapest of them all, not of placements left out.",
+                           a.plan.screened)};
   return t;
 }
 
 Table cost_table(const Answers& a) {
   const auto& b = a.plan.best();
-  Table t{"cost", "Cost per million tokens", {{"class", "class", "{}", {}}, {"usd_per_mtok", "$/Mtok", "{:.4f}", kCostOrigin}, {"low", "90 % band\nfrom", "{:.4f}", {"derived", "step-time band of catalog/efficiency", ""}},
-          {"high", "\nto", "{:.4f}", {"derived", "step-time band of catalog/efficiency", ""}}}, {}, {}, true};
+  Table t{"cost",
+          "Cost per million tokens",
+          {{"class", "class", "{}", {}},
+           {"usd_per_mtok", "$/Mtok", "{:.4f}", kCostOrigin},
+           {"low", "90 % band\nfrom", "{:.4f}", {"derived", "step-time band of catalog/efficiency", ""}},
+           {"high", "\nto", "{:.4f}", {"derived", "step-time band of catalog/efficiency", ""}}},
+          {},
+          {},
+          true};
   const auto row = [&](std::string what, const std::optional<UsdPerToken>& v) {
-    if (!v) t.rows.push_back({std::move(what), {}, {}, {}});
-    else t.rows.push_back({std::move(what), mtok(*v), mtok(*v) * (1 - a.band), mtok(*v) / (1 - std::min(0.9, a.band))});
+    if (!v)
+      t.rows.push_back({std::move(what), {}, {}, {}});
+    else
+      t.rows.push_back({std::move(what), mtok(*v), mtok(*v) * (1 - a.band), mtok(*v) / (1 - std::min(0.9, a.band))});
   };
   row("fresh input", b.cost.fresh);
   row("cached input", b.cost.cached);
@@ -112,40 +142,61 @@ Table cost_table(const Answers& a) {
   row("all tokens", b.cost.blended);
   std::string hour = fmt::format("One accelerator-hour: ${:.2f}", to_usd_per_hour(a.hour.total));
   if (a.hour.it_capital.value() > 0) {
-    hour += fmt::format(" = IT {:.2f} + site {:.2f} + electricity {:.2f} + operations {:.2f}", to_usd_per_hour(a.hour.it_capital), to_usd_per_hour(a.hour.site_capital),
-                        to_usd_per_hour(a.hour.electricity), to_usd_per_hour(a.hour.operations));
+    hour += fmt::format(" = IT {:.2f} + site {:.2f} + electricity {:.2f} + operations {:.2f}", to_usd_per_hour(a.hour.it_capital),
+                        to_usd_per_hour(a.hour.site_capital), to_usd_per_hour(a.hour.electricity), to_usd_per_hour(a.hour.operations));
   }
-  t.notes = {hour + fmt::format(" ({} basis; {}). Share of paid hours in use: {:.0f} %.", a.scenario.settings.text("cost.basis"), a.hour.how, a.scenario.settings.number("cost.utilization") * 100),
+  t.notes = {hour + fmt::format(" ({} basis; {}). Share of paid hours in use: {:.0f} %.", a.scenario.settings.text("cost.basis"),
+                                a.hour.how, a.scenario.settings.number("cost.utilization") * 100),
              "Cached input pays for the attention over it; holding it between requests is not priced here."};
   return t;
 }
 
 Table ledger_table(const Answers& a) {
   const auto& l = a.ledger;
-  Table t{"savings", "Savings ledger: what each technique saves, the placement chosen anew each time",
-          {{"technique", "technique", "{}", {}}, {"instead_of", "in its place", "{}", {}},
+  Table t{"savings",
+          "Savings ledger: what each technique saves, the placement chosen anew each time",
+          {{"technique", "technique", "{}", {}},
+           {"instead_of", "in its place", "{}", {}},
            {"cache_factor", "cache a\nuser, x", "{:.2f}", {"derived", "cache without it / with all, savings::ledger", ""}},
            {"users_factor", "users per\naccel., x", "{:.2f}", {"derived", "users per accelerator with all / without it", ""}},
            {"cost_factor", "$/Mtok\nwithout, x", "{:.2f}", {"derived", "cost without it / with all, re-optimised", ""}},
-           {"shapley_usd_per_output_mtok", "share of\nsaving, $", "{:.2f}", {"derived", "Shapley value over all techniques, USD per output Mtok, savings::shapley", ""}}}, {}, {}, true};
-  const auto ratio = [](const std::optional<double>& x, const std::optional<double>& y) { return x && y ? Cell(*x / *y) : Cell(std::monostate{}); };
+           {"shapley_usd_per_output_mtok",
+            "share of\nsaving, $",
+            "{:.2f}",
+            {"derived", "Shapley value over all techniques, USD per output Mtok, savings::shapley", ""}}},
+          {},
+          {},
+          true};
+  const auto ratio = [](const std::optional<double>& x, const std::optional<double>& y) {
+    return x && y ? Cell(*x / *y) : Cell(std::monostate{});
+  };
   for (const auto& r : l.rows) {
-    t.rows.push_back({r.what.name, r.what.off, r.without.cache_bytes_per_user / l.all_on.cache_bytes_per_user, ratio(l.all_on.users_per_accelerator, r.without.users_per_accelerator),
+    t.rows.push_back({r.what.name, r.what.off, r.without.cache_bytes_per_user / l.all_on.cache_bytes_per_user,
+                      ratio(l.all_on.users_per_accelerator, r.without.users_per_accelerator),
                       ratio(r.without.usd_per_output_mtok, l.all_on.usd_per_output_mtok), maybe(r.shapley_usd)});
   }
   Cell total{};
   if (l.all_off.usd_per_output_mtok && l.all_on.usd_per_output_mtok) total = *l.all_off.usd_per_output_mtok - *l.all_on.usd_per_output_mtok;
-  t.rows.push_back({std::string("all together"), std::string("none of them"), l.all_off.cache_bytes_per_user / l.all_on.cache_bytes_per_user,
-                    ratio(l.all_on.users_per_accelerator, l.all_off.users_per_accelerator), ratio(l.all_off.usd_per_output_mtok, l.all_on.usd_per_output_mtok), total});
+  t.rows.push_back({std::string("all together"), std::string("none of them"),
+                    l.all_off.cache_bytes_per_user / l.all_on.cache_bytes_per_user,
+                    ratio(l.all_on.users_per_accelerator, l.all_off.users_per_accelerator),
+                    ratio(l.all_off.usd_per_output_mtok, l.all_on.usd_per_output_mtok), total});
   if (!l.note.empty()) t.notes.push_back(l.note + ".");
-  if (a.theta) t.notes.push_back(fmt::format("theta = {:.2f}: a 1 % smaller cache makes output {:.2f} % cheaper at the re-optimised deployment.", *a.theta, *a.theta));
+  if (a.theta)
+    t.notes.push_back(fmt::format("theta = {:.2f}: a 1 % smaller cache makes output {:.2f} % cheaper at the re-optimised deployment.",
+                                  *a.theta, *a.theta));
   return t;
 }
 
 Table step_table(const Answers& a) {
   double sum = 0;
   for (const auto& x : a.step_terms) sum += x.seconds;
-  Table t{"step", "Where a decode step's time goes", {{"term", "term", "{}", {}}, {"ms", "ms", "{:.3f}", kStepOrigin}, {"percent", "%", "{:.0f}", kStepOrigin}}, {}, {}, true};
+  Table t{"step",
+          "Where a decode step's time goes",
+          {{"term", "term", "{}", {}}, {"ms", "ms", "{:.3f}", kStepOrigin}, {"percent", "%", "{:.0f}", kStepOrigin}},
+          {},
+          {},
+          true};
   for (const auto& x : a.step_terms) {
     if (x.seconds > 0) t.rows.push_back({x.name, x.seconds * 1e3, 100 * x.seconds / sum});
   }
@@ -155,8 +206,18 @@ Table step_table(const Answers& a) {
 
 Table fleet_table(const Answers& a) {
   const Fleet& f = *a.fleet;
-  Table t{"fleet", fmt::format("Fleet for {} requests/s", format_number(a.scenario.request_rate)), {{"quantity", "quantity", "{}", {}}, {"value", "value", "{}", {}}, {"exact", "exact", "{:.6g}", {"derived", "engine::fleet_of", ""}}, {"unit", "unit", "{}", {}}}, {}, {}, true};
-  const auto row = [&](std::string what, std::string shown, double exact, std::string unit) { t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)}); };
+  Table t{"fleet",
+          fmt::format("Fleet for {} requests/s", format_number(a.scenario.request_rate)),
+          {{"quantity", "quantity", "{}", {}},
+           {"value", "value", "{}", {}},
+           {"exact", "exact", "{:.6g}", {"derived", "engine::fleet_of", ""}},
+           {"unit", "unit", "{}", {}}},
+          {},
+          {},
+          true};
+  const auto row = [&](std::string what, std::string shown, double exact, std::string unit) {
+    t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)});
+  };
   row("replicas", format_number(f.replicas), f.replicas, "");
   row("accelerators", format_number(f.accelerators), f.accelerators, std::string(a.subject.chip.thing->name));
   row("power at the meter", format_si(f.power.value(), "W"), f.power.value(), "W");
@@ -174,19 +235,34 @@ Table fleet_table(const Answers& a) {
 }
 
 Table demand_table(const Answers& a) {
-  Table t{"demand", "If the saving reaches prices", {{"elasticity", "elasticity", "{:.2f}", {"assumed", "scenario keys market.elasticity_low and _high", "demand facts: one-year range 0.8 to 1.8"}},
-          {"tokens", "tokens, x", "{:.3f}", {"derived", "market::verdict, constant elasticity", ""}}, {"compute", "compute, x", "{:.3f}", {"derived", "market::verdict", ""}},
-          {"cache_memory", "cache\nmemory, x", "{:.3f}", {"derived", "market::verdict", ""}}, {"verdict", "Jevons?", "{}", {}}}, {}, {}, true};
+  Table t{"demand",
+          "If the saving reaches prices",
+          {{"elasticity",
+            "elasticity",
+            "{:.2f}",
+            {"assumed", "scenario keys market.elasticity_low and _high", "demand facts: one-year range 0.8 to 1.8"}},
+           {"tokens", "tokens, x", "{:.3f}", {"derived", "market::verdict, constant elasticity", ""}},
+           {"compute", "compute, x", "{:.3f}", {"derived", "market::verdict", ""}},
+           {"cache_memory", "cache\nmemory, x", "{:.3f}", {"derived", "market::verdict", ""}},
+           {"verdict", "Jevons?", "{}", {}}},
+          {},
+          {},
+          true};
   for (const double e : {a.saving.eps_low, 1.0, a.verdict.eps, a.saving.eps_high}) {
     market::Saving s = a.saving;
     s.eps_low = s.eps_high = e;
     const auto v = market::verdict(s);
-    const char* word = v.compute > 1.0005 && v.hbm > 1.0005 ? "both rise" : v.compute > 1.0005 ? "compute rises" : v.hbm > 1.0005 ? "memory rises" : v.compute < 0.9995 ? "both fall" : "compute unchanged";
+    const char* word = v.compute > 1.0005 && v.hbm > 1.0005 ? "both rise"
+                       : v.compute > 1.0005                 ? "compute rises"
+                       : v.hbm > 1.0005                     ? "memory rises"
+                       : v.compute < 0.9995                 ? "both fall"
+                                                            : "compute unchanged";
     t.rows.push_back({e, v.tokens, v.compute, v.hbm, std::string(word)});
   }
   const auto& v = a.verdict;
-  t.notes = {fmt::format("{}. Pass-through {:.2g}, supply feedback {:.2g}. P(compute rises) {:.0f} %, P(cache memory rises) {:.0f} % under the stated range.", a.saving_of, a.saving.pass_through,
-                         a.saving.supply_feedback, v.p_compute_rises * 100, v.p_hbm_rises * 100),
+  t.notes = {fmt::format("{}. Pass-through {:.2g}, supply feedback {:.2g}. P(compute rises) {:.0f} %, P(cache memory rises) {:.0f} % under "
+                         "the stated range.",
+                         a.saving_of, a.saving.pass_through, a.saving.supply_feedback, v.p_compute_rises * 100, v.p_hbm_rises * 100),
              "Data cannot separate the response to price from growing capability: the elasticity is an assumption."};
   return t;
 }
@@ -196,44 +272,86 @@ void add_values(Document& d, const Answers& a) {
     d.values.push_back({std::move(path), std::move(label), std::move(unit), v, std::move(o)});
   };
   const auto& b = a.plan.best();
-  put("run.seed", "seed", "", a.scenario.settings.number("seed"), {"input", "given or default; the closed forms of this run drew no random number", ""});
+  put("run.seed", "seed", "", a.scenario.settings.number("seed"),
+      {"input", "given or default; the closed forms of this run drew no random number", ""});
   put("model.parameters_total", "parameters", "parameters", double(a.subject.parameters.total), kModelOrigin);
-  put("model.parameters_active", "active without input embedding", "parameters", a.subject.parameters.active_no_input_embedding, kModelOrigin);
-  put("model.weights_bytes", "weights", "bytes", a.subject.weight_bytes.total(), {"derived", "parameters x bits of each group's format, model::weight_bytes in src/model/weights.cpp", "weight formats in src/model/weights.cpp"});
-  put("memory.cache_bytes_per_user", "cache of one user", "bytes", a.memory.bytes, {"derived", "sum over cache groups of layers x bytes x entries, model::cache_stored in src/model/cache.cpp", "cache layouts: docs/model-accounting.md"});
-  put("memory.cache_bytes_per_token", "growth per token", "bytes/token", a.memory.growth, {"derived", "model::cache_slope in src/model/cache.cpp", ""});
-  put("deployment.accelerators", "accelerators of a replica", "accelerators", b.placement.accelerators(), {"derived", "cheapest of the placements judged, plan::cheapest in src/plan/plan.cpp", ""});
-  put("deployment.concurrency", "requests in flight on a replica", "requests", b.state.concurrency, {"derived", fmt::format("largest that the limits allow, plan::evaluate; binds: {}", plan::name(b.binding)), ""});
-  put("latency.ttft_s", "mean time to first token", "s", b.state.ttft_s, {"derived", "a + 2.5 t + p + rho p/(1 - rho), serve::steady_state in src/serve/steady_state.cpp", "docs/step-time.md"});
-  put("latency.tpot_s", "mean time per output token", "s", b.state.tpot_s, {"derived", "t(B) + (C - 1) p/O, serve::steady_state in src/serve/steady_state.cpp", "docs/step-time.md"});
-  put("latency.decode_step_s", "pure decode step", "s", b.state.decode_step_s, {"derived", "sum of the terms of table step, step::StepTime::parts in src/step/step_time.cpp", "constants: catalog/efficiency"});
-  put("throughput.output_tok_s_per_gpu", "output tokens per second and accelerator", "tok/s", b.state.output_tok_s / b.placement.accelerators(), kStepOrigin);
+  put("model.parameters_active", "active without input embedding", "parameters", a.subject.parameters.active_no_input_embedding,
+      kModelOrigin);
+  put("model.weights_bytes", "weights", "bytes", a.subject.weight_bytes.total(),
+      {"derived", "parameters x bits of each group's format, model::weight_bytes in src/model/weights.cpp",
+       "weight formats in src/model/weights.cpp"});
+  put("memory.cache_bytes_per_user", "cache of one user", "bytes", a.memory.bytes,
+      {"derived", "sum over cache groups of layers x bytes x entries, model::cache_stored in src/model/cache.cpp",
+       "cache layouts: docs/model-accounting.md"});
+  put("memory.cache_bytes_per_token", "growth per token", "bytes/token", a.memory.growth,
+      {"derived", "model::cache_slope in src/model/cache.cpp", ""});
+  put("deployment.accelerators", "accelerators of a replica", "accelerators", b.placement.accelerators(),
+      {"derived", "cheapest of the placements judged, plan::cheapest in src/plan/plan.cpp", ""});
+  put("deployment.concurrency", "requests in flight on a replica", "requests", b.state.concurrency,
+      {"derived", fmt::format("largest that the limits allow, plan::evaluate; binds: {}", plan::name(b.binding)), ""});
+  put("latency.ttft_s", "mean time to first token", "s", b.state.ttft_s,
+      {"derived", "a + 2.5 t + p + rho p/(1 - rho), serve::steady_state in src/serve/steady_state.cpp", "docs/step-time.md"});
+  put("latency.tpot_s", "mean time per output token", "s", b.state.tpot_s,
+      {"derived", "t(B) + (C - 1) p/O, serve::steady_state in src/serve/steady_state.cpp", "docs/step-time.md"});
+  put("latency.decode_step_s", "pure decode step", "s", b.state.decode_step_s,
+      {"derived", "sum of the terms of table step, step::StepTime::parts in src/step/step_time.cpp", "constants: catalog/efficiency"});
+  put("throughput.output_tok_s_per_gpu", "output tokens per second and accelerator", "tok/s",
+      b.state.output_tok_s / b.placement.accelerators(), kStepOrigin);
   put("throughput.requests_per_s", "requests per second of a replica", "req/s", b.state.requests_per_s, kStepOrigin);
-  put("cost.usd_per_gpu_hour", "accelerator-hour", "USD/h", to_usd_per_hour(a.hour.total), {"derived", a.hour.how + "; cost::gpu_hour in src/cost/gpu_hour.cpp", "catalog/datacenters/reference-site.yaml"});
+  put("cost.usd_per_gpu_hour", "accelerator-hour", "USD/h", to_usd_per_hour(a.hour.total),
+      {"derived", a.hour.how + "; cost::gpu_hour in src/cost/gpu_hour.cpp", "catalog/datacenters/reference-site.yaml"});
   put("cost.fresh_usd_per_mtok", "fresh input", "USD/Mtok", mtok(b.cost.fresh), kCostOrigin);
-  put("cost.cached_usd_per_mtok", "cached input", "USD/Mtok", b.cost.cached ? std::optional(mtok(*b.cost.cached)) : std::nullopt, b.cost.cached ? kCostOrigin : Origin{"derived", "no input is cached in this workload", ""});
+  put("cost.cached_usd_per_mtok", "cached input", "USD/Mtok", b.cost.cached ? std::optional(mtok(*b.cost.cached)) : std::nullopt,
+      b.cost.cached ? kCostOrigin : Origin{"derived", "no input is cached in this workload", ""});
   put("cost.output_usd_per_mtok", "output", "USD/Mtok", mtok(b.cost.output), kCostOrigin);
   put("cost.blended_usd_per_mtok", "all tokens", "USD/Mtok", mtok(b.cost.blended), kCostOrigin);
-  put("cost.band", "relative half-width that holds 90 % of step times", "", a.band, {a.borrowed ? "assumed" : "measured", "band_p90 of the chip's constants, catalog/efficiency", "docs/step-time.md"});
-  put("savings.theta_cache", "elasticity of cost to cache bytes", "", a.theta, {"derived", a.theta ? "central difference of +-20 % cache bytes at the re-optimised deployment, savings::theta_cache" : "one side of the difference is infeasible", ""});
-  if (a.fleet) put("fleet.accelerators", "accelerators of the fleet", "accelerators", a.fleet->accelerators, {"derived", "ceil(request rate / (requests/s of a replica x utilisation)), engine::fleet_of", ""});
+  put("cost.band", "relative half-width that holds 90 % of step times", "", a.band,
+      {a.borrowed ? "assumed" : "measured", "band_p90 of the chip's constants, catalog/efficiency", "docs/step-time.md"});
+  put("savings.theta_cache", "elasticity of cost to cache bytes", "", a.theta,
+      {"derived",
+       a.theta ? "central difference of +-20 % cache bytes at the re-optimised deployment, savings::theta_cache"
+               : "one side of the difference is infeasible",
+       ""});
+  if (a.fleet)
+    put("fleet.accelerators", "accelerators of the fleet", "accelerators", a.fleet->accelerators,
+        {"derived", "ceil(request rate / (requests/s of a replica x utilisation)), engine::fleet_of", ""});
   put("jevons.cost_ratio", "cost per token after / before", "", a.saving.cost_ratio, {"derived", a.saving_of, ""});
-  put("jevons.tokens_ratio", "tokens after / before", "", a.verdict.tokens, {"derived", "cost ratio ^ -elasticity, market::verdict in src/market/jevons.cpp", ""});
+  put("jevons.tokens_ratio", "tokens after / before", "", a.verdict.tokens,
+      {"derived", "cost ratio ^ -elasticity, market::verdict in src/market/jevons.cpp", ""});
   put("jevons.compute_ratio", "compute after / before", "", a.verdict.compute, {"derived", "tokens x compute per token", ""});
   put("jevons.cache_memory_ratio", "cache memory after / before", "", a.verdict.hbm, {"derived", "tokens x cache bytes per user", ""});
-  put("jevons.cache_memory_break_even_elasticity", "elasticity above which memory demand rises", "", a.verdict.hbm_break_even, {"derived", a.verdict.hbm_break_even ? "ln(1/bytes ratio) / -(pass-through x ln cost ratio), market::break_even_elasticity" : "cost per token does not fall", ""});
+  put("jevons.cache_memory_break_even_elasticity", "elasticity above which memory demand rises", "", a.verdict.hbm_break_even,
+      {"derived",
+       a.verdict.hbm_break_even ? "ln(1/bytes ratio) / -(pass-through x ln cost ratio), market::break_even_elasticity"
+                                : "cost per token does not fall",
+       ""});
 }
 
 void add_facts(Document& d, const Answers& a) {
   const auto add = [&](const catalog::Fact* f) {
-    if (f != nullptr) d.facts.push_back({std::string(f->thing), std::string(f->key), std::string(f->text), std::string(catalog::name(f->kind)), std::string(catalog::name(f->confidence)), std::string(f->source), std::string(f->date)});
+    if (f != nullptr)
+      d.facts.push_back({std::string(f->thing), std::string(f->key), std::string(f->text), std::string(catalog::name(f->kind)),
+                         std::string(catalog::name(f->confidence)), std::string(f->source), std::string(f->date)});
   };
-  for (const auto* key : {"peak_bf16", "peak_fp8", "peak_fp4", "peak_int8", "memory", "memory_reported", "hbm_bandwidth", "scaleup_bandwidth", "scaleup_domain", "hbm_fraction"}) add(a.subject.chip.thing->find(key));
+  for (const auto* key : {"peak_bf16", "peak_fp8", "peak_fp4", "peak_int8", "memory", "memory_reported", "hbm_bandwidth",
+                          "scaleup_bandwidth", "scaleup_domain", "hbm_fraction"})
+    add(a.subject.chip.thing->find(key));
   for (const auto* f : a.hour.facts) add(f);
+  for (const auto* t : a.constants) {
+    for (const auto& f : t->facts) add(&f);
+  }
 }
 
 void add_charts(Document& d, const Answers& a) {
-  report::Chart pareto{"pareto", "Placements: throughput against interactivity", "scatter", "tok/s per user", "output tok/s per GPU", false, false, {}, {{"feasible placements", {}, {}}}};
+  report::Chart pareto{"pareto",
+                       "Placements: throughput against interactivity",
+                       "scatter",
+                       "tok/s per user",
+                       "output tok/s per GPU",
+                       false,
+                       false,
+                       {},
+                       {{"feasible placements", {}, {}}}};
   for (const auto& c : a.plan.candidates) {
     if (!c.feasible) continue;
     pareto.series[0].x.push_back(1 / c.state.tpot_s);
@@ -256,7 +374,15 @@ void add_charts(Document& d, const Answers& a) {
     step.series[0].y.push_back(t.seconds * 1e3);
   }
   d.charts.push_back(std::move(step));
-  report::Chart jevons{"jevons", "Demand after the saving, by elasticity", "line", "elasticity", "after / before", false, true, {}, {{"tokens", {}, {}}, {"compute", {}, {}}, {"cache memory", {}, {}}}};
+  report::Chart jevons{"jevons",
+                       "Demand after the saving, by elasticity",
+                       "line",
+                       "elasticity",
+                       "after / before",
+                       false,
+                       true,
+                       {},
+                       {{"tokens", {}, {}}, {"compute", {}, {}}, {"cache memory", {}, {}}}};
   for (double e = 0; e <= 3.001; e += 0.1) {
     market::Saving s = a.saving;
     s.eps_low = s.eps_high = e;
@@ -291,7 +417,9 @@ Document page_of(const Answers& a) {
   add_charts(d, a);
   add_facts(d, a);
   d.notes = {fmt::format("Binds: {} of {}.", plan::name(a.plan.best().binding), step::name(a.plan.best().placement))};
-  if (a.borrowed) d.notes.push_back(fmt::format("{} has no kernel measurements: constants are borrowed from H100 and H200, and the band is wider.", a.subject.chip.thing->name));
+  if (a.borrowed)
+    d.notes.push_back(fmt::format("{} has no kernel measurements: constants are borrowed from H100 and H200, and the band is wider.",
+                                  a.subject.chip.thing->name));
   if (!a.operand_note.empty()) d.notes.push_back(a.operand_note + ".");
   d.notes.push_back("Latency and throughput are a steady-state closed form: no bursts, no spread of lengths.");
   d.notes.push_back("The three inputs that move $/Mtok of all tokens most:");

@@ -22,7 +22,8 @@ std::optional<double> seconds(const Settings& s, std::string_view path_in_ms) {
 Result<void> require(const Settings& s, std::string_view path, const std::string& file) {
   if (s.has(path)) return {};
   const OptionSpec* o = s.spec(path);
-  return fail({ErrorCode::bad_input, file, 0, std::string(path), "is missing", std::string(o->help), fmt::format("write it in the scenario or give {}", o->flag)});
+  return fail({ErrorCode::bad_input, file, 0, std::string(path), "is missing", std::string(o->help),
+               fmt::format("write it in the scenario or give {}", o->flag)});
 }
 
 // Means of a trace stand in for what the scenario does not state.
@@ -66,11 +67,13 @@ Result<Scenario> read_scenario(const Context& context) {
   if (s.has("speculation.acceptance_length")) {
     w.tokens_per_step = s.number("speculation.acceptance_length");
     if (w.tokens_per_step > w.draft_tokens + 1) {
-      return fail(s.error("speculation.acceptance_length", fmt::format("{} tokens a step from {} draft tokens", w.tokens_per_step, w.draft_tokens),
+      return fail(s.error("speculation.acceptance_length",
+                          fmt::format("{} tokens a step from {} draft tokens", w.tokens_per_step, w.draft_tokens),
                           "at most the draft tokens and one", "raise speculation.draft_tokens"));
     }
   } else if (w.draft_tokens > 0) {
-    return fail(s.error("speculation.draft_tokens", "is set without an acceptance length", "speculation.acceptance_length as measured", "MTP with one draft token reaches 1.8 to 1.9"));
+    return fail(s.error("speculation.draft_tokens", "is set without an acceptance length", "speculation.acceptance_length as measured",
+                        "MTP with one draft token reaches 1.8 to 1.9"));
   }
   sc.context = s.has("workload.context") ? s.integer("workload.context") : std::int64_t(w.isl + w.osl);
   sc.request_rate = s.has("workload.request_rate") ? s.number("workload.request_rate") : 0;
@@ -103,7 +106,8 @@ Result<model::Model> load_model(const catalog::Catalog& catalog, const std::stri
   return model::parse_entry(entry->json, entry->file);
 }
 
-Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model::Model& m, const Scenario& s, const std::string& weights, const std::string& cache) {
+Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model::Model& m, const Scenario& s, const std::string& weights,
+                                   const std::string& cache) {
   step::Subject subject;
   subject.model = &m;
   subject.parameters = model::parameters(m);

@@ -14,9 +14,9 @@ std::span<const OptionSpec> scenario_options();
 struct Scenario {
   Settings settings;
   std::string title, file;
-  std::int64_t context = 0;              // tokens for the memory figures
-  double request_rate = 0;               // 0: not given
-  std::string compare_with;              // "" when none
+  std::int64_t context = 0;  // tokens for the memory figures
+  double request_rate = 0;   // 0: not given
+  std::string compare_with;  // "" when none
   cost::Basis basis = cost::Basis::owner;
   serve::Workload workload;
   plan::Limits limits;
@@ -28,6 +28,7 @@ Result<Scenario> read_scenario(const Context& context);
 Result<model::Model> load_model(const catalog::Catalog& catalog, const std::string& name_or_path);
 
 /// A model on the scenario's accelerator in the given formats. `model` must outlive the result.
-Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model::Model& model, const Scenario& s, const std::string& weights, const std::string& cache);
+Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model::Model& model, const Scenario& s,
+                                   const std::string& weights, const std::string& cache);
 
 }  // namespace jevons::engine

@@ -22,9 +22,9 @@ using Progress = std::function<void(double, std::string_view)>;
 
 struct Context {
   const catalog::Catalog& catalog;
-  Settings settings;                     // over the verb's options
-  std::vector<std::string> words;        // positional arguments
-  Progress progress;                     // may be empty
+  Settings settings;                        // over the verb's options
+  std::vector<std::string> words;           // positional arguments
+  Progress progress;                        // may be empty
   const std::atomic<bool>* stop = nullptr;  // set by Ctrl-C: finish with what is done
 };
 
@@ -33,8 +33,8 @@ enum class Answer : std::uint8_t { yes, no };  // no: there is no feasible answe
 struct Outcome {
   Answer answer = Answer::yes;
   report::Document document;
-  std::optional<std::string> json;   // replaces the document's JSON where a verb's format is fixed elsewhere
-  std::vector<File> files;           // more files for -o, beside result.json, report.html and a CSV for each table
+  std::optional<std::string> json;  // replaces the document's JSON where a verb's format is fixed elsewhere
+  std::vector<File> files;          // more files for -o, beside result.json, report.html and a CSV for each table
 };
 
 struct Verb {

@@ -24,9 +24,20 @@ Result<Outcome> run_scenario(Context& c) {
 }
 
 constexpr OptionSpec kModelOptions[] = {
-    {.path = "context", .flag = "--context", .type = OptionType::integer, .unit = "tokens", .fallback = "131072", .low = 1, .high = 1e9, .help = "tokens one sequence holds"},
+    {.path = "context",
+     .flag = "--context",
+     .type = OptionType::integer,
+     .unit = "tokens",
+     .fallback = "131072",
+     .low = 1,
+     .high = 1e9,
+     .help = "tokens one sequence holds"},
     {.path = "weights", .flag = "--weights", .type = OptionType::text, .fallback = "native", .help = "weight format"},
-    {.path = "kv_cache_dtype", .flag = "--kv-cache-dtype", .type = OptionType::text, .fallback = "native", .help = "cache format: native, bf16, fp8, fp8_ds_mla"},
+    {.path = "kv_cache_dtype",
+     .flag = "--kv-cache-dtype",
+     .type = OptionType::text,
+     .fallback = "native",
+     .help = "cache format: native, bf16, fp8, fp8_ds_mla"},
 };
 
 Result<Outcome> run_model(Context& c) {
@@ -46,24 +57,38 @@ Result<Outcome> run_model(Context& c) {
   d.title = fmt::format("{} ({}, {} layers)", m.name, m.family, m.layers());
   d.version = std::string(version());
   const report::Origin origin{"derived", "sum over layers, src/model", "config.json; docs/model-accounting.md"};
-  report::Table t{"model", fmt::format("At {} tokens of context", format_number(double(context), 9)), {{"quantity", "quantity", "{}", {}}, {"value", "value", "{}", {}}, {"exact", "exact", "{:.9g}", origin}, {"unit", "unit", "{}", {}}}, {}, {}, true};
+  report::Table t{
+      "model",
+      fmt::format("At {} tokens of context", format_number(double(context), 9)),
+      {{"quantity", "quantity", "{}", {}}, {"value", "value", "{}", {}}, {"exact", "exact", "{:.9g}", origin}, {"unit", "unit", "{}", {}}},
+      {},
+      {},
+      true};
   const auto row = [&](std::string path, std::string what, std::string shown, double exact, std::string unit) {
     d.values.push_back({std::move(path), what, unit, exact, origin});
     t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)});
   };
   row("parameters.total", "parameters", format_si(double(p.total), ""), double(p.total), "parameters");
   row("parameters.active_all", "active per token, all", format_si(p.active, ""), p.active, "parameters");
-  row("parameters.active_no_input_embedding", "  without input embedding (default)", format_si(p.active_no_input_embedding, ""), p.active_no_input_embedding, "parameters");
-  row("parameters.active_no_embeddings", "  without both embeddings", format_si(p.active_no_embeddings, ""), p.active_no_embeddings, "parameters");
-  if (p.mtp.total() > 0) row("parameters.mtp", "multi-token prediction, beside them", format_si(double(p.mtp.total()), ""), double(p.mtp.total()), "parameters");
+  row("parameters.active_no_input_embedding", "  without input embedding (default)", format_si(p.active_no_input_embedding, ""),
+      p.active_no_input_embedding, "parameters");
+  row("parameters.active_no_embeddings", "  without both embeddings", format_si(p.active_no_embeddings, ""), p.active_no_embeddings,
+      "parameters");
+  if (p.mtp.total() > 0)
+    row("parameters.mtp", "multi-token prediction, beside them", format_si(double(p.mtp.total()), ""), double(p.mtp.total()), "parameters");
   row("weights.bytes", fmt::format("weights in {}", scheme.name), format_bytes(bytes.total()), bytes.total(), "bytes");
-  row("cache.stored_bytes", fmt::format("cache of one sequence, {}", model::name(format)), format_bytes(model::cache_stored(cache, context)), model::cache_stored(cache, context), "bytes");
-  row("cache.growth_bytes_per_token", "  growth per token", format_bytes(model::cache_slope(cache)), model::cache_slope(cache), "bytes/token");
+  row("cache.stored_bytes", fmt::format("cache of one sequence, {}", model::name(format)),
+      format_bytes(model::cache_stored(cache, context)), model::cache_stored(cache, context), "bytes");
+  row("cache.growth_bytes_per_token", "  growth per token", format_bytes(model::cache_slope(cache)), model::cache_slope(cache),
+      "bytes/token");
   row("cache.fixed_bytes", "  windows and states", format_bytes(model::cache_fixed(cache)), model::cache_fixed(cache), "bytes");
-  row("cache.read_bytes_per_step", "  moved per decode step", format_bytes(model::cache_read(cache, context)), model::cache_read(cache, context), "bytes");
-  row("flops.decode_linear", "decode, products", format_si(model::decode_linear_flops(p), "FLOP"), model::decode_linear_flops(p), "FLOP/token");
+  row("cache.read_bytes_per_step", "  moved per decode step", format_bytes(model::cache_read(cache, context)),
+      model::cache_read(cache, context), "bytes");
+  row("flops.decode_linear", "decode, products", format_si(model::decode_linear_flops(p), "FLOP"), model::decode_linear_flops(p),
+      "FLOP/token");
   row("flops.decode_attention", "decode, attention core", format_si(f.core, "FLOP"), f.core, "FLOP/token");
-  if (naive.core != f.core) row("flops.decode_attention_naive", "  in naive MLA form", format_si(naive.core, "FLOP"), naive.core, "FLOP/token");
+  if (naive.core != f.core)
+    row("flops.decode_attention_naive", "  in naive MLA form", format_si(naive.core, "FLOP"), naive.core, "FLOP/token");
   if (f.index > 0) row("flops.decode_index", "decode, indexer", format_si(f.index, "FLOP"), f.index, "FLOP/token");
   if (f.recurrent > 0) row("flops.decode_recurrent", "decode, recurrence", format_si(f.recurrent, "FLOP"), f.recurrent, "FLOP/token");
   row("flops.prefill", "prefill of the whole context", format_si(prefill.total(), "FLOP"), prefill.total(), "FLOP");
@@ -100,10 +125,20 @@ report::Table series_table(const catalog::Thing& t) {
 }
 
 report::Table fact_table(const catalog::Thing& t) {
-  report::Table out{"facts", std::string(t.title.empty() ? t.name : t.title), {{"fact", "fact", "{}", {}}, {"value", "value", "{}", {}}, {"range", "range", "{}", {}}, {"kind", "kind", "{}", {}}, {"confidence", "conf.", "{}", {}}, {"date", "date", "{}", {}}}, {}, {}, true};
+  report::Table out{"facts",
+                    std::string(t.title.empty() ? t.name : t.title),
+                    {{"fact", "fact", "{}", {}},
+                     {"value", "value", "{}", {}},
+                     {"range", "range", "{}", {}},
+                     {"kind", "kind", "{}", {}},
+                     {"confidence", "conf.", "{}", {}},
+                     {"date", "date", "{}", {}}},
+                    {},
+                    {},
+                    true};
   for (const auto& f : t.facts) {
-    out.rows.push_back({std::string(f.key), std::string(f.text), f.has_range ? range_text(f) : std::string("-"), std::string(catalog::name(f.kind)),
-                        std::string(catalog::name(f.confidence)), std::string(f.date)});
+    out.rows.push_back({std::string(f.key), std::string(f.text), f.has_range ? range_text(f) : std::string("-"),
+                        std::string(catalog::name(f.kind)), std::string(catalog::name(f.confidence)), std::string(f.date)});
   }
   for (const auto& a : t.attributes) out.notes.push_back(fmt::format("{}: {}", a.key, a.value));
   std::vector<std::string_view> sources;
@@ -147,7 +182,8 @@ Result<Outcome> run_catalog(Context& c) {
     if (c.words.size() != 2) return bad_input("catalog show", "no name given", "jevons catalog show NAME");
     return show_thing(c, c.words[1]);
   }
-  if (what != "list" && what != "sources") return bad_input("catalog", fmt::format("unknown word '{}'", what.substr(0, 40)), "list, show NAME or sources");
+  if (what != "list" && what != "sources")
+    return bad_input("catalog", fmt::format("unknown word '{}'", what.substr(0, 40)), "list, show NAME or sources");
   Outcome o;
   o.document.title = "Catalogue";
   o.document.version = std::string(version());
@@ -163,10 +199,12 @@ Result<Outcome> run_catalog(Context& c) {
     }
     for (const auto& [source, n] : count) t.rows.push_back({n, std::string(source)});
   } else {
-    t.columns = {{"section", "section", "{}", {}}, {"name", "name", "{}", {}}, {"facts", "facts", "{:.0f}", {}}, {"title", "title", "{}", {}}};
+    t.columns = {
+        {"section", "section", "{}", {}}, {"name", "name", "{}", {}}, {"facts", "facts", "{:.0f}", {}}, {"title", "title", "{}", {}}};
     for (std::size_t s = 0; s < catalog::kSections; ++s) {
       for (const auto* thing : c.catalog.things(catalog::Section(s))) {
-        t.rows.push_back({std::string(catalog::folder(catalog::Section(s))), std::string(thing->name), double(thing->facts.size()), std::string(thing->title)});
+        t.rows.push_back({std::string(catalog::folder(catalog::Section(s))), std::string(thing->name), double(thing->facts.size()),
+                          std::string(thing->title)});
       }
     }
     for (const auto* m : c.catalog.models()) t.rows.push_back({std::string("models"), std::string(m->name), {}, std::string(m->file)});
@@ -193,11 +231,23 @@ Result<Outcome> run_validate(Context& c) {
   d.title = fmt::format("{}: {} cases predicted, {} refused", c.words[0], v.rows.size(), v.refused.size());
   d.version = std::string(version());
   const report::Origin origin{"derived", "predicted over measured, evidence::validate in src/evidence/validate.cpp", "docs/cases.md"};
-  report::Table t{"errors", "Predicted against measured", {{"group", "group", "{}", {}}, {"name", "", "{}", {}}, {"metric", "metric", "{}", {}}, {"n", "n", "{:.0f}", origin}, {"median_ape", "median\n|error| %", "{:.1f}", origin},
-                  {"p90_ape", "p90\n|error| %", "{:.1f}", origin}, {"bias", "bias %", "{:+.1f}", origin}, {"coverage90", "in the 90 %\nband, %", "{:.0f}", origin}}, {}, {}, true};
+  report::Table t{"errors",
+                  "Predicted against measured",
+                  {{"group", "group", "{}", {}},
+                   {"name", "", "{}", {}},
+                   {"metric", "metric", "{}", {}},
+                   {"n", "n", "{:.0f}", origin},
+                   {"median_ape", "median\n|error| %", "{:.1f}", origin},
+                   {"p90_ape", "p90\n|error| %", "{:.1f}", origin},
+                   {"bias", "bias %", "{:+.1f}", origin},
+                   {"coverage90", "in the 90 %\nband, %", "{:.0f}", origin}},
+                  {},
+                  {},
+                  true};
   const auto rows = [&](const std::string& group, const std::string& name, const evidence::Validation::Metrics& m) {
     for (const auto& [metric, s] : m) {
-      t.rows.push_back({group, name, metric, double(s.n), s.median_ape * 100, s.p90_ape * 100, s.bias * 100, s.coverage90 ? report::Cell(*s.coverage90 * 100) : report::Cell(std::monostate{})});
+      t.rows.push_back({group, name, metric, double(s.n), s.median_ape * 100, s.p90_ape * 100, s.bias * 100,
+                        s.coverage90 ? report::Cell(*s.coverage90 * 100) : report::Cell(std::monostate{})});
     }
   };
   rows("all", "", v.metrics);
@@ -206,12 +256,31 @@ Result<Outcome> run_validate(Context& c) {
   }
   t.notes = {"Steady-state closed form: the start burst of a benchmark is not in it, so measured mean TTFT is about twice as long."};
   d.tables.push_back(std::move(t));
-  report::Table each{"cases", "Each case", {{"case_id", "case", "{}", {}}, {"model", "model", "{}", {}}, {"tpot_ms", "TPOT ms", "{:.2f}", origin}, {"tpot_ms_measured", "measured", "{:.2f}", {}}, {"ttft_ms", "TTFT ms", "{:.0f}", origin},
-                     {"ttft_ms_measured", "measured", "{:.0f}", {}}, {"memory_binds", "memory binds", "{}", {}}}, {}, {}, false};
-  report::Chart chart{"tpot", "Time per output token: predicted against measured", "scatter", "measured ms", "predicted ms", true, true, {}, {{"cases", {}, {}}}};
+  report::Table each{"cases",
+                     "Each case",
+                     {{"case_id", "case", "{}", {}},
+                      {"model", "model", "{}", {}},
+                      {"tpot_ms", "TPOT ms", "{:.2f}", origin},
+                      {"tpot_ms_measured", "measured", "{:.2f}", {}},
+                      {"ttft_ms", "TTFT ms", "{:.0f}", origin},
+                      {"ttft_ms_measured", "measured", "{:.0f}", {}},
+                      {"memory_binds", "memory binds", "{}", {}}},
+                     {},
+                     {},
+                     false};
+  report::Chart chart{"tpot",
+                      "Time per output token: predicted against measured",
+                      "scatter",
+                      "measured ms",
+                      "predicted ms",
+                      true,
+                      true,
+                      {},
+                      {{"cases", {}, {}}}};
   const auto ms = [](const std::optional<double>& s) { return s ? report::Cell(*s * 1e3) : report::Cell(std::monostate{}); };
   for (const auto& p : v.rows) {
-    each.rows.push_back({p.of->id, p.of->model, p.tpot_s * 1e3, ms(p.of->tpot_s), p.ttft_s * 1e3, ms(p.of->ttft_s), std::string(p.memory_binds ? "yes" : "no")});
+    each.rows.push_back({p.of->id, p.of->model, p.tpot_s * 1e3, ms(p.of->tpot_s), p.ttft_s * 1e3, ms(p.of->ttft_s),
+                         std::string(p.memory_binds ? "yes" : "no")});
     if (!p.of->tpot_s) continue;
     chart.series[0].x.push_back(*p.of->tpot_s * 1e3);
     chart.series[0].y.push_back(p.tpot_s * 1e3);
@@ -229,14 +298,36 @@ Result<Outcome> run_validate(Context& c) {
 }
 
 const Verb kVerbs[] = {
-    {"run", "[SCENARIO.yaml]", "Walk the chain: memory, deployment, cost, savings, fleet, and what demand does.\nFlags override the file; without a file they must state model, accelerator, isl and osl.",
+    {"run",
+     "[SCENARIO.yaml]",
+     "Walk the chain: memory, deployment, cost, savings, fleet, and what demand does.\nFlags override the file; without a file they must "
+     "state model, accelerator, isl and osl.",
      "  jevons run examples/deepseek-v4-pro-1m.yaml -o out\n  jevons run examples/llama-3.1-70b-chat.yaml --tp 4 --cost-basis on-demand\n"
      "  jevons run --model qwen3-32b --accelerator h100-sxm --isl 2000 --osl 500 --tpot 30 --explain\n",
-     0, 1, {}, run_scenario},
-    {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.", "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n",
-     1, 1, kModelOptions, run_model},
-    {"validate", "CASES.csv", "Run measured serving points through the model and print how far off it is.", "  jevons validate cases.csv\n  jevons validate cases.csv --format json\n  jevons validate cases.csv -o out    # every case, and a chart\n", 1, 1, {}, run_validate},
-    {"catalog", "list|show NAME|sources", "Print the facts the answers rest on, with kind, source, date and range.", "  jevons catalog list\n  jevons catalog show h100-sxm\n  jevons catalog sources\n", 1, 2, {}, run_catalog},
+     0,
+     1,
+     {},
+     run_scenario},
+    {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.",
+     "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n", 1, 1,
+     kModelOptions, run_model},
+    {"validate",
+     "CASES.csv",
+     "Run measured serving points through the model and print how far off it is.",
+     "  jevons validate cases.csv\n  jevons validate cases.csv --format json\n  jevons validate cases.csv -o out    # every case, and a "
+     "chart\n",
+     1,
+     1,
+     {},
+     run_validate},
+    {"catalog",
+     "list|show NAME|sources",
+     "Print the facts the answers rest on, with kind, source, date and range.",
+     "  jevons catalog list\n  jevons catalog show h100-sxm\n  jevons catalog sources\n",
+     1,
+     2,
+     {},
+     run_catalog},
 };
 
 }  // namespace

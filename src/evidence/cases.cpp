@@ -28,7 +28,13 @@ struct Row {
     double v = 0;
     const auto [end, status] = std::from_chars(t.data(), t.data() + t.size(), v);
     if (status != std::errc{} || end != t.data() + t.size() || !(v >= 0) || v > 1e12) {
-      return fail({ErrorCode::bad_input, file, line, std::string(column), fmt::format("'{}' is not a number", t.substr(0, 40)), "a number of at least 0, or nothing", {}});
+      return fail({ErrorCode::bad_input,
+                   file,
+                   line,
+                   std::string(column),
+                   fmt::format("'{}' is not a number", t.substr(0, 40)),
+                   "a number of at least 0, or nothing",
+                   {}});
     }
     return std::optional<double>{v};
   }
@@ -44,7 +50,8 @@ Result<double> mean_share(const Row& r) {
   if (t.empty() || t == "fixed") return 1.0;
   const auto parts = split(t, ':');
   double low = 0, high = 0;
-  if (parts.size() == 3 && parts[0] == "uniform" && std::from_chars(parts[1].data(), parts[1].data() + parts[1].size(), low).ec == std::errc{} &&
+  if (parts.size() == 3 && parts[0] == "uniform" &&
+      std::from_chars(parts[1].data(), parts[1].data() + parts[1].size(), low).ec == std::errc{} &&
       std::from_chars(parts[2].data(), parts[2].data() + parts[2].size(), high).ec == std::errc{} && low > 0 && low <= high) {
     return (low + high) / 2;
   }
@@ -73,8 +80,10 @@ Result<Case> read_case(const Row& r) {
   JEVONS_TRY(const auto hits, r.number("prefix_hit_rate"));
   JEVONS_TRY(const auto ttft, r.number("ttft_ms_mean"));
   JEVONS_TRY(const auto tpot, r.number("tpot_ms_mean"));
-  if (!isl || !osl || *isl < 1 || *osl < 1) return fail({ErrorCode::bad_input, r.file, r.line, "isl", "isl or osl is missing or 0", "tokens of at least 1", {}});
-  if (!ttft && !tpot) return fail({ErrorCode::bad_input, r.file, r.line, "tpot_ms_mean", "neither TTFT nor TPOT is measured", "at least one of the two", {}});
+  if (!isl || !osl || *isl < 1 || *osl < 1)
+    return fail({ErrorCode::bad_input, r.file, r.line, "isl", "isl or osl is missing or 0", "tokens of at least 1", {}});
+  if (!ttft && !tpot)
+    return fail({ErrorCode::bad_input, r.file, r.line, "tpot_ms_mean", "neither TTFT nor TPOT is measured", "at least one of the two", {}});
   c.isl = *isl * share;
   c.osl = *osl * share;
   c.concurrency = std::max(1.0, load.value_or(1));
@@ -101,7 +110,9 @@ Result<Cases> read_cases(const std::string& csv, const std::string& file) {
     const auto cells = csv_cells(lines[i]);
     const Row r{header, cells, file, int(i) + 1};
     if (r.text("mode") != "agg" || r.text("load") != "concurrency") {
-      out.passed_over.push_back(fmt::format("{}:{} {}: mode {} under load {}: the closed form covers one aggregated replica at a concurrency", file, r.line, r.text("case_id"), r.text("mode"), r.text("load")));
+      out.passed_over.push_back(
+          fmt::format("{}:{} {}: mode {} under load {}: the closed form covers one aggregated replica at a concurrency", file, r.line,
+                      r.text("case_id"), r.text("mode"), r.text("load")));
       continue;
     }
     JEVONS_TRY(Case c, read_case(r));

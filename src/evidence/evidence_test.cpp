@@ -9,13 +9,17 @@
 namespace jevons::evidence {
 namespace {
 
-const std::string kHeader = "case_id,model,accelerator,n_accelerators,mode,weights,kv_cache,engine,tp,pp,dp_attention,ep,isl,osl,lengths,load,load_value,prefix_hit_rate,ttft_ms_mean,tpot_ms_mean,ttft_usable\n";
-std::string row(const std::string& model, const std::string& chip, const std::string& rest = "agg,bf16,,vllm,1,1,1,1,1000,200,fixed,concurrency,4,,100,10,yes") {
+const std::string kHeader =
+    "case_id,model,accelerator,n_accelerators,mode,weights,kv_cache,engine,tp,pp,dp_attention,ep,isl,osl,lengths,load,load_value,prefix_"
+    "hit_rate,ttft_ms_mean,tpot_ms_mean,ttft_usable\n";
+std::string row(const std::string& model, const std::string& chip,
+                const std::string& rest = "agg,bf16,,vllm,1,1,1,1,1000,200,fixed,concurrency,4,,100,10,yes") {
   return "a," + model + "," + chip + ",1," + rest + "\n";
 }
 
 TEST(Cases, ReadsLengthsLoadAndAttentionRanks) {
-  const auto c = read_cases(kHeader + "x,deepseek-v3,h200-sxm,8,agg,fp8,,sglang,8,1,8,8,1000,2000,uniform:0.8:1.0,concurrency,64,,500,20,no\n", "c.csv");
+  const auto c = read_cases(
+      kHeader + "x,deepseek-v3,h200-sxm,8,agg,fp8,,sglang,8,1,8,8,1000,2000,uniform:0.8:1.0,concurrency,64,,500,20,no\n", "c.csv");
   ASSERT_TRUE(c) << c.error().message();
   const Case& x = c->cases.at(0);
   EXPECT_EQ(x.placement, (step::Placement{1, 1, 8, 8}));
@@ -26,15 +30,30 @@ TEST(Cases, ReadsLengthsLoadAndAttentionRanks) {
 
 TEST(Cases, ErrorsNameRowColumnValue) {
   EXPECT_NE(read_cases("model\n", "c.csv").error().message().find("c.csv:1 accelerator: no such column"), std::string::npos);
-  EXPECT_NE(read_cases(kHeader + row("m", "h", "agg,bf16,,vllm,1,1,1,1,many,200,fixed,concurrency,4,,100,10,yes"), "c.csv").error().message().find("c.csv:2 isl: 'many' is not a number"), std::string::npos);
-  EXPECT_NE(read_cases(kHeader + row("m", "h", "agg,bf16,,vllm,1,1,1,1,100,200,fixed,concurrency,4,,,,yes"), "c.csv").error().message().find("neither TTFT nor TPOT"), std::string::npos);
-  EXPECT_NE(read_cases(kHeader + row("m", "h", "agg,bf16,,vllm,1,1,1,1,100,200,normal,concurrency,4,,1,1,yes"), "c.csv").error().message().find("c.csv:2 lengths"), std::string::npos);
+  EXPECT_NE(read_cases(kHeader + row("m", "h", "agg,bf16,,vllm,1,1,1,1,many,200,fixed,concurrency,4,,100,10,yes"), "c.csv")
+                .error()
+                .message()
+                .find("c.csv:2 isl: 'many' is not a number"),
+            std::string::npos);
+  EXPECT_NE(read_cases(kHeader + row("m", "h", "agg,bf16,,vllm,1,1,1,1,100,200,fixed,concurrency,4,,,,yes"), "c.csv")
+                .error()
+                .message()
+                .find("neither TTFT nor TPOT"),
+            std::string::npos);
+  EXPECT_NE(read_cases(kHeader + row("m", "h", "agg,bf16,,vllm,1,1,1,1,100,200,normal,concurrency,4,,1,1,yes"), "c.csv")
+                .error()
+                .message()
+                .find("c.csv:2 lengths"),
+            std::string::npos);
 }
 
 TEST(Validate, RefusesUnknownNamesWithTheReason) {
   const auto catalog = catalog::Catalog::builtin();
-  const auto v = validate(catalog, *read_cases(kHeader + row("llama-9", "h100-sxm") + row("llama-3.1-8b", "h1000") + row("llama-3.1-405b", "h100-sxm") +
-                                                 row("llama-3.1-8b", "h100-sxm", "disagg,bf16,,vllm,1,1,1,1,1000,200,fixed,concurrency,4,,100,10,yes") + row("llama-3.1-8b", "h100-sxm"), "c.csv"));
+  const auto v = validate(
+      catalog, *read_cases(kHeader + row("llama-9", "h100-sxm") + row("llama-3.1-8b", "h1000") + row("llama-3.1-405b", "h100-sxm") +
+                               row("llama-3.1-8b", "h100-sxm", "disagg,bf16,,vllm,1,1,1,1,1000,200,fixed,concurrency,4,,100,10,yes") +
+                               row("llama-3.1-8b", "h100-sxm"),
+                           "c.csv"));
   EXPECT_EQ(v.rows.size(), 1u);
   ASSERT_EQ(v.refused.size(), 4u);
   EXPECT_NE(v.refused[0].find("disagg"), std::string::npos);
@@ -48,7 +67,9 @@ TEST(Validate, ScoresByHand) {
   const auto catalog = catalog::Catalog::builtin();
   const auto probe = validate(catalog, *read_cases(kHeader + row("llama-3.1-8b", "h100-sxm"), "c.csv"));
   const double ms = probe.rows[0].tpot_s * 1e3;
-  const auto with = [&](double tpot) { return row("llama-3.1-8b", "h100-sxm", "agg,bf16,,vllm,1,1,1,1,1000,200,fixed,concurrency,4,,," + std::to_string(tpot) + ",yes"); };
+  const auto with = [&](double tpot) {
+    return row("llama-3.1-8b", "h100-sxm", "agg,bf16,,vllm,1,1,1,1,1000,200,fixed,concurrency,4,,," + std::to_string(tpot) + ",yes");
+  };
   const auto v = validate(catalog, *read_cases(kHeader + with(ms / 2) + with(ms * 2) + with(ms), "c.csv"));
   const Score s = v.metrics.at("tpot_ms_mean");
   EXPECT_NEAR(s.median_ape, 0.5, 1e-4);

@@ -91,7 +91,9 @@ Result<Prediction> predict(const catalog::Catalog& catalog, const Case& c) {
   Prediction p{&c};
   serve::Workload w{.isl = c.isl, .osl = c.osl, .prefix_hit_rate = c.prefix_hit_rate};
   const double fit = step::sequences_that_fit(s, c.placement, std::int64_t(c.isl + 0.75 * c.osl));
-  if (fit < 1) return fail(at(c, "n_accelerators", {ErrorCode::bad_input, {}, 0, {}, "one sequence does not fit in memory", "room for weights and one sequence", {}}));
+  if (fit < 1)
+    return fail(at(c, "n_accelerators",
+                   {ErrorCode::bad_input, {}, 0, {}, "one sequence does not fit in memory", "room for weights and one sequence", {}}));
   p.memory_binds = fit < c.concurrency;
   const auto state = serve::steady_state(*time, w, std::min(c.concurrency, fit));
   p.tpot_s = state.tpot_s;

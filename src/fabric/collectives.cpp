@@ -41,7 +41,8 @@ Seconds all_to_all(int n, Bytes bytes, BytesPerSecond bandwidth, Seconds alpha) 
   if (n == 1) return {};
   return alpha + ((n - 1.0) / n) * (bytes / bandwidth);
 }
-Seconds hierarchical_all_reduce(int n_in, int n_out, Bytes bytes, BytesPerSecond inside, BytesPerSecond across, Seconds alpha_in, Seconds alpha_out) {
+Seconds hierarchical_all_reduce(int n_in, int n_out, Bytes bytes, BytesPerSecond inside, BytesPerSecond across, Seconds alpha_in,
+                                Seconds alpha_out) {
   return 2 * ring_all_gather(n_in, bytes, inside, alpha_in) + ring_all_reduce(n_out, bytes / double(n_in), across, alpha_out);
 }
 Seconds point_to_point(Bytes bytes, BytesPerSecond bandwidth, double efficiency, Seconds alpha) {
@@ -53,12 +54,16 @@ Seconds exposed_transfer(Seconds transfer, Seconds prefill, int layers) {
   return max(Seconds{}, transfer - prefill * (1.0 - 1.0 / layers));
 }
 
-std::optional<Fit> measured_fit(const catalog::Catalog& catalog, std::string_view accelerator, std::string_view op, int ranks, std::string_view dtype) {
+std::optional<Fit> measured_fit(const catalog::Catalog& catalog, std::string_view accelerator, std::string_view op, int ranks,
+                                std::string_view dtype) {
   for (const auto* t : catalog.things(catalog::Section::collective)) {
     const auto& rows = t->series;
     for (std::size_t r = 0; r < rows.rows(); ++r) {
-      if (rows.text(r, "accelerator") != accelerator || rows.text(r, "op") != op || rows.text(r, "dtype") != dtype || rows.number(r, "ranks") != ranks) continue;
-      return Fit{Seconds{rows.number(r, "alpha_us").value() * 1e-6}, BytesPerSecond{rows.number(r, "beta_gb_per_s").value() * kGiga}, rows.number(r, "mean_abs_error_pct").value() / 100};
+      if (rows.text(r, "accelerator") != accelerator || rows.text(r, "op") != op || rows.text(r, "dtype") != dtype ||
+          rows.number(r, "ranks") != ranks)
+        continue;
+      return Fit{Seconds{rows.number(r, "alpha_us").value() * 1e-6}, BytesPerSecond{rows.number(r, "beta_gb_per_s").value() * kGiga},
+                 rows.number(r, "mean_abs_error_pct").value() / 100};
     }
   }
   return std::nullopt;

@@ -29,7 +29,8 @@ Seconds tree_all_reduce(int n, Bytes bytes, BytesPerSecond bandwidth, Seconds al
 Seconds in_switch_all_reduce(int n, Bytes bytes, BytesPerSecond bandwidth, Seconds alpha);
 Seconds all_to_all(int n, Bytes bytes, BytesPerSecond bandwidth, Seconds alpha);
 /// Reduce-scatter among n_in, all-reduce of the n_in-th part among n_out, all-gather among n_in.
-Seconds hierarchical_all_reduce(int n_in, int n_out, Bytes bytes, BytesPerSecond inside, BytesPerSecond across, Seconds alpha_in, Seconds alpha_out);
+Seconds hierarchical_all_reduce(int n_in, int n_out, Bytes bytes, BytesPerSecond inside, BytesPerSecond across, Seconds alpha_in,
+                                Seconds alpha_out);
 /// Point to point; efficiency: share of `bandwidth` reached, in (0, 1].
 Seconds point_to_point(Bytes bytes, BytesPerSecond bandwidth, double efficiency, Seconds alpha);
 /// What is left of a cache transfer that is sent layer by layer while prefill still runs.
@@ -43,7 +44,8 @@ struct Fit {
   BytesPerSecond beta{};
   double error = 0;  // mean absolute error of the fit
 };
-std::optional<Fit> measured_fit(const catalog::Catalog& catalog, std::string_view accelerator, std::string_view op, int ranks, std::string_view dtype = "fp16");
+std::optional<Fit> measured_fit(const catalog::Catalog& catalog, std::string_view accelerator, std::string_view op, int ranks,
+                                std::string_view dtype = "fp16");
 Seconds fitted_time(const Fit& f, std::string_view op, int ranks, Bytes per_rank);
 
 }  // namespace jevons::fabric

@@ -18,19 +18,24 @@ double up(double x) { return std::ceil(x - 1e-9); }
 
 Result<void> check(const Network& n) {
   const auto refuse = [&](std::string_view key, std::string what, std::string expected, std::string hint = {}) {
-    return bad_input(n.name.empty() ? std::string(key) : n.name + "." + std::string(key), std::move(what), std::move(expected), std::move(hint));
+    return bad_input(n.name.empty() ? std::string(key) : n.name + "." + std::string(key), std::move(what), std::move(expected),
+                     std::move(hint));
   };
   if (!(n.endpoints >= 1 && n.endpoints <= 1e9)) return refuse("endpoints", fmt::format("{}", n.endpoints), "1 to 1e9 endpoints");
-  if (!(n.endpoint_bandwidth.value() > 0)) return refuse("endpoint_bandwidth", fmt::format("{} B/s", n.endpoint_bandwidth.value()), "a bandwidth above 0");
+  if (!(n.endpoint_bandwidth.value() > 0))
+    return refuse("endpoint_bandwidth", fmt::format("{} B/s", n.endpoint_bandwidth.value()), "a bandwidth above 0");
   for (const auto& m : {n.endpoint_end, n.leaf_end, n.uplink}) {
     if (!m) continue;
     if (!(m->rate.value() > 0)) return refuse("module_rate", fmt::format("{} B/s for {}", m->rate.value(), m->component), "a rate above 0");
-    if ((m->price && *m->price < Usd{}) || (m->power && *m->power < Watts{})) return refuse(m->component, "negative money or power", "0 or more");
+    if ((m->price && *m->price < Usd{}) || (m->power && *m->power < Watts{}))
+      return refuse(m->component, "negative money or power", "0 or more");
   }
-  if ((n.switch_price && *n.switch_price < Usd{}) || (n.switch_power && *n.switch_power < Watts{})) return refuse("switch", "negative money or power", "0 or more");
+  if ((n.switch_price && *n.switch_price < Usd{}) || (n.switch_power && *n.switch_power < Watts{}))
+    return refuse("switch", "negative money or power", "0 or more");
   const auto in_reach = [&](const std::optional<Medium>& m, double metres, std::string_view key) -> Result<void> {
     if (!m || !m->reach_m || metres <= *m->reach_m) return {};
-    return refuse(key, fmt::format("{} reaches {} m, the link is {} m long", m->component, *m->reach_m, metres), fmt::format("at most {} m", *m->reach_m), "a medium that reaches further, or a shorter run");
+    return refuse(key, fmt::format("{} reaches {} m, the link is {} m long", m->component, *m->reach_m, metres),
+                  fmt::format("at most {} m", *m->reach_m), "a medium that reaches further, or a shorter run");
   };
   JEVONS_CHECK(in_reach(n.endpoint_end, n.first_link_m, "first_link_length"));
   JEVONS_CHECK(in_reach(n.uplink, n.uplink_m, "uplink_length"));
@@ -40,16 +45,24 @@ Result<void> check(const Network& n) {
       if (d < 2) return refuse("dimensions", fmt::format("a dimension of {}", d), "2 or more");
       product *= d;
     }
-    if (n.dimensions.empty() || product != n.endpoints) return refuse("dimensions", fmt::format("{} endpoints in dimensions whose product is {}", n.endpoints, n.dimensions.empty() ? 0 : product), "dimensions whose product is the endpoints");
+    if (n.dimensions.empty() || product != n.endpoints)
+      return refuse("dimensions",
+                    fmt::format("{} endpoints in dimensions whose product is {}", n.endpoints, n.dimensions.empty() ? 0 : product),
+                    "dimensions whose product is the endpoints");
     return {};
   }
   if (n.shape == Shape::mesh) return n.endpoints >= 2 ? Result<void>{} : refuse("endpoints", "a mesh of one", "2 or more endpoints");
-  if (!(n.switch_capacity.value() > 0)) return refuse("switch_capacity", fmt::format("{} B/s", n.switch_capacity.value()), "a capacity above 0");
-  if (!(n.radix >= 2 && n.radix == std::floor(n.radix))) return refuse("radix", fmt::format("{} ports", n.radix), "a whole number of ports, 2 or more");
+  if (!(n.switch_capacity.value() > 0))
+    return refuse("switch_capacity", fmt::format("{} B/s", n.switch_capacity.value()), "a capacity above 0");
+  if (!(n.radix >= 2 && n.radix == std::floor(n.radix)))
+    return refuse("radix", fmt::format("{} ports", n.radix), "a whole number of ports, 2 or more");
   if (n.tiers < 1 || n.tiers > kMostTiers) return refuse("tiers", fmt::format("{}", n.tiers), fmt::format("1 to {}", kMostTiers));
-  if (!(n.planes >= 1 && n.planes == std::floor(n.planes))) return refuse("planes", fmt::format("{}", n.planes), "a whole number of planes");
-  if (!(n.oversubscription >= 1)) return refuse("oversubscription", fmt::format("{}", n.oversubscription), "1 (none) or more: down bandwidth over up bandwidth");
-  if (n.endpoints_per_leaf && !(*n.endpoints_per_leaf >= 1)) return refuse("endpoints_per_leaf", fmt::format("{}", *n.endpoints_per_leaf), "1 or more");
+  if (!(n.planes >= 1 && n.planes == std::floor(n.planes)))
+    return refuse("planes", fmt::format("{}", n.planes), "a whole number of planes");
+  if (!(n.oversubscription >= 1))
+    return refuse("oversubscription", fmt::format("{}", n.oversubscription), "1 (none) or more: down bandwidth over up bandwidth");
+  if (n.endpoints_per_leaf && !(*n.endpoints_per_leaf >= 1))
+    return refuse("endpoints_per_leaf", fmt::format("{}", *n.endpoints_per_leaf), "1 or more");
   if (!(n.chips_per_tray >= 1)) return refuse("chips_per_tray", fmt::format("{}", n.chips_per_tray), "1 or more");
   return {};
 }
@@ -67,21 +80,31 @@ Result<void> check_radix(const Network& n) {
       break;
     }
   }
-  if (ports > 1 && reach(n.radix, n.tiers, n.oversubscription, 1) >= n.endpoints) ways.push_back(fmt::format("{} planes, one port each", n.planes * ports));
+  if (ports > 1 && reach(n.radix, n.tiers, n.oversubscription, 1) >= n.endpoints)
+    ways.push_back(fmt::format("{} planes, one port each", n.planes * ports));
   double radix = n.radix;
-  while (radix < 65536 && reach(radix, n.tiers, n.oversubscription, ports) < n.endpoints) radix *= 2;  // slower ports, more planes: as many ports a plane
-  if (radix < 65536) ways.push_back(fmt::format("switches of {} ports at 1/{} of the port rate, with {} planes", radix, radix / n.radix, n.planes * radix / n.radix));
-  return bad_input(n.name + ".endpoints", fmt::format("{} endpoints do not fit {} tier(s) of radix {} with {} port(s) each: the limit is {:.0f}", n.endpoints, n.tiers, n.radix, ports, limit),
+  while (radix < 65536 && reach(radix, n.tiers, n.oversubscription, ports) < n.endpoints)
+    radix *= 2;  // slower ports, more planes: as many ports a plane
+  if (radix < 65536)
+    ways.push_back(
+        fmt::format("switches of {} ports at 1/{} of the port rate, with {} planes", radix, radix / n.radix, n.planes * radix / n.radix));
+  return bad_input(n.name + ".endpoints",
+                   fmt::format("{} endpoints do not fit {} tier(s) of radix {} with {} port(s) each: the limit is {:.0f}", n.endpoints,
+                               n.tiers, n.radix, ports, limit),
                    fmt::format("at most {:.0f} endpoints", limit), fmt::format("would fit: {}", fmt::join(ways, "; ")));
 }
 
 void add(PartsList& b, Part part) {
   if (part.count <= 0) return;
   const std::string name = part.component.empty() ? part.what : part.what + " (" + part.component + ")";
-  if (part.power) b.power += *part.power * part.count;
-  else b.unknown.push_back("power of " + name);
-  if (part.price) b.price += *part.price * part.count;
-  else b.unknown.push_back("price of " + name);
+  if (part.power)
+    b.power += *part.power * part.count;
+  else
+    b.unknown.push_back("power of " + name);
+  if (part.price)
+    b.price += *part.price * part.count;
+  else
+    b.unknown.push_back("price of " + name);
   if (part.fit) b.failures_per_year += *part.fit * part.count * kHoursPerYear / kHoursOfFit;
   b.parts.push_back(std::move(part));
 }
@@ -178,9 +201,12 @@ double reach(double radix, int tiers, double o, double ports) {
   return leaf_down * (tiers == 2 ? radix : 2 * std::pow(radix / 2, tiers - 1));
 }
 
-double copper_pairs(double endpoints, BytesPerSecond endpoint_bandwidth, BytesPerSecond lane_rate) { return 2 * endpoints * up(endpoint_bandwidth / lane_rate); }
+double copper_pairs(double endpoints, BytesPerSecond endpoint_bandwidth, BytesPerSecond lane_rate) {
+  return 2 * endpoints * up(endpoint_bandwidth / lane_rate);
+}
 
-ModuleCount module_count(double endpoints, BytesPerSecond endpoint_bandwidth, int tiers, BytesPerSecond endpoint_rate, BytesPerSecond switch_rate, bool copper_first_link) {
+ModuleCount module_count(double endpoints, BytesPerSecond endpoint_bandwidth, int tiers, BytesPerSecond endpoint_rate,
+                         BytesPerSecond switch_rate, bool copper_first_link) {
   const BytesPerSecond all = endpoint_bandwidth * endpoints;
   if (copper_first_link) return {0, 2 * (tiers - 1.0) * up(all / switch_rate)};
   return {up(all / endpoint_rate), (2.0 * tiers - 1) * up(all / switch_rate)};
@@ -205,7 +231,14 @@ Result<PartsList> parts_list(const Network& n) {
 Result<Medium> medium(const catalog::Catalog& catalog, std::string_view component) {
   JEVONS_TRY(const catalog::Thing* t, catalog.find(catalog::Section::component, component));
   const auto rate = t->get<BytesPerSecond>("module_rate");
-  if (!rate) return fail({ErrorCode::bad_input, std::string(t->file), 0, "module_rate", fmt::format("{} does not carry data", t->name), "a cable or an optical module", {}});
+  if (!rate)
+    return fail({ErrorCode::bad_input,
+                 std::string(t->file),
+                 0,
+                 "module_rate",
+                 fmt::format("{} does not carry data", t->name),
+                 "a cable or an optical module",
+                 {}});
   Medium m{std::string(t->name), t->attribute("kind") == "optic", rate->value, {}, {}, t->number("reach"), t->number("failure_rate")};
   if (const auto w = t->get<Watts>("power")) m.power = w->value;
   if (const auto usd = t->get<Usd>("price")) m.price = usd->value;
@@ -222,8 +255,8 @@ Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& t
   // The system's own figure wins over that of the switch it names.
   const auto find = [&](std::string_view key) { return t.find(key) != nullptr || chip == nullptr ? t.find(key) : chip->find(key); };
   const auto unpublished = [&](std::string_view key) {
-    return fail({ErrorCode::unsupported, std::string(t.file), 0, std::string(key), fmt::format("{} of {} is not published", key, t.name), "a value with its source",
-                 "give it in a file of your own: copy the entry and add the fact"});
+    return fail({ErrorCode::unsupported, std::string(t.file), 0, std::string(key), fmt::format("{} of {} is not published", key, t.name),
+                 "a value with its source", "give it in a file of your own: copy the entry and add the fact"});
   };
   const auto number = [&](std::string_view key, double fallback) {
     const auto* f = t.find(key);

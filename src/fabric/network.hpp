@@ -18,12 +18,12 @@ enum class Shape : std::uint8_t { clos, torus, mesh };
 
 /// What joins two ports: a copper cable (counted whole) or a pair of optical modules (counted by end).
 struct Medium {
-  std::string component;                  // name in the catalogue's components, or as given
+  std::string component;  // name in the catalogue's components, or as given
   bool optical = false;
-  BytesPerSecond rate{};                  // one direction, of one cable or module
-  std::optional<Watts> power;             // of one end
-  std::optional<Usd> price;               // of one cable, or of one module
-  std::optional<double> reach_m, fit;     // fit: failures in 1e9 hours, of one cable or module
+  BytesPerSecond rate{};               // one direction, of one cable or module
+  std::optional<Watts> power;          // of one end
+  std::optional<Usd> price;            // of one cable, or of one module
+  std::optional<double> reach_m, fit;  // fit: failures in 1e9 hours, of one cable or module
 };
 /// A component of the catalogue as a medium. Errors: unknown name, or one without a module_rate.
 Result<Medium> medium(const catalog::Catalog& catalog, std::string_view component);
@@ -32,24 +32,25 @@ struct Network {
   std::string name;
   Shape shape = Shape::clos;
   double endpoints = 0;
-  BytesPerSecond endpoint_bandwidth{};    // one direction, all planes together
+  BytesPerSecond endpoint_bandwidth{};  // one direction, all planes together
   // Clos
-  BytesPerSecond switch_capacity{};       // one direction, of one switch chip
-  double radix = 0;                       // ports of a chip; a port carries switch_capacity / radix
+  BytesPerSecond switch_capacity{};  // one direction, of one switch chip
+  double radix = 0;                  // ports of a chip; a port carries switch_capacity / radix
   int tiers = 1;
-  double planes = 1;                      // identical networks an endpoint spreads its bandwidth over
-  double oversubscription = 1;            // first-tier down bandwidth over up bandwidth
+  double planes = 1;                         // identical networks an endpoint spreads its bandwidth over
+  double oversubscription = 1;               // first-tier down bandwidth over up bandwidth
   std::optional<double> endpoints_per_leaf;  // where the machine fixes it (a node's own switch); else as many as ports allow
   double chips_per_tray = 1;
-  std::optional<Watts> switch_power;      // of one chip with its share of the box
+  std::optional<Watts> switch_power;  // of one chip with its share of the box
   std::optional<Usd> switch_price;
   std::optional<Seconds> switch_latency;
   // torus
   std::vector<int> dimensions;
-  // Media: the endpoint's end and the switch's end of the first link may differ (800G on the NIC, 1.6T on the leaf); nothing: a printed board.
+  // Media: the endpoint's end and the switch's end of the first link may differ (800G on the NIC, 1.6T on the leaf); nothing: a printed
+  // board.
   std::optional<Medium> endpoint_end, leaf_end, uplink;
-  std::optional<double> links_per_module; // ports one uplink module serves, where it is not its rate over the port's
-  double first_link_m = 0, uplink_m = 0;  // longest run, for reach and flight time
+  std::optional<double> links_per_module;  // ports one uplink module serves, where it is not its rate over the port's
+  double first_link_m = 0, uplink_m = 0;   // longest run, for reach and flight time
 };
 
 /// A thing of the section fabric, or a file of the same form. Facts: endpoints, endpoint_bandwidth, switch_capacity, radix, tiers, planes,
@@ -60,31 +61,31 @@ Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& t
 
 /// One line of a parts list.
 struct Part {
-  std::string what;                       // "tier 1 switch chip", "uplink module"
-  std::string component;                  // "" when not named
+  std::string what;       // "tier 1 switch chip", "uplink module"
+  std::string component;  // "" when not named
   double count = 0;
-  std::optional<Watts> power;             // each
-  std::optional<Usd> price;               // each
-  std::optional<double> fit;              // each
+  std::optional<Watts> power;  // each
+  std::optional<Usd> price;    // each
+  std::optional<double> fit;   // each
 };
 
 struct PartsList {
   std::vector<Part> parts;
   std::array<double, 6> chips_by_tier{};  // lowest first
   double switch_chips = 0, trays = 0;
-  double endpoints_per_chip = 0;          // 0 without switches
-  double ports_used = 0;                  // of a first-tier chip
-  double links = 0;                       // port to port, all tiers
+  double endpoints_per_chip = 0;  // 0 without switches
+  double ports_used = 0;          // of a first-tier chip
+  double links = 0;               // port to port, all tiers
   double optical_modules = 0, cables = 0;
-  BytesPerSecond aggregate{};             // both directions, at the endpoints
-  BytesPerSecond bisection{};             // one direction, through the worst even cut
-  BytesPerSecond switching{};             // one direction, switch capacity the design needs: N B a tier pass
-  double hops = 0;                        // switches (Clos) or links (torus, mesh) on the longest shortest path
-  std::optional<Seconds> latency;         // of that path: switches and flight, one way
-  Watts power{};                          // of the parts whose power is known
+  BytesPerSecond aggregate{};      // both directions, at the endpoints
+  BytesPerSecond bisection{};      // one direction, through the worst even cut
+  BytesPerSecond switching{};      // one direction, switch capacity the design needs: N B a tier pass
+  double hops = 0;                 // switches (Clos) or links (torus, mesh) on the longest shortest path
+  std::optional<Seconds> latency;  // of that path: switches and flight, one way
+  Watts power{};                   // of the parts whose power is known
   Usd price{};
-  double failures_per_year = 0;           // of the parts whose rate is known
-  std::vector<std::string> unknown;       // "power of tier 1 switch chip": what the sums leave out
+  double failures_per_year = 0;      // of the parts whose rate is known
+  std::vector<std::string> unknown;  // "power of tier 1 switch chip": what the sums leave out
 };
 /// Errors: sizes that are no sizes; a radix too small for its endpoints, with the limit and which change would fit; media out of reach.
 Result<PartsList> parts_list(const Network& n);
@@ -101,6 +102,7 @@ struct ModuleCount {
   double endpoint_side = 0, switch_side = 0;
   double total() const { return endpoint_side + switch_side; }
 };
-ModuleCount module_count(double endpoints, BytesPerSecond endpoint_bandwidth, int tiers, BytesPerSecond endpoint_rate, BytesPerSecond switch_rate, bool copper_first_link);
+ModuleCount module_count(double endpoints, BytesPerSecond endpoint_bandwidth, int tiers, BytesPerSecond endpoint_rate,
+                         BytesPerSecond switch_rate, bool copper_first_link);
 
 }  // namespace jevons::fabric

@@ -39,12 +39,22 @@ TEST(NamedSystems, FormulaGivesThePublishedCounts) {
       EXPECT_EQ(list->switch_chips, *chips) << t->name;
       ++seen;
     }
-    if (const auto l1 = t->number("switch_chips_l1")) { EXPECT_EQ(list->chips_by_tier[0], *l1) << t->name; }
-    if (const auto l2 = t->number("switch_chips_l2")) { EXPECT_EQ(list->chips_by_tier[1], *l2) << t->name; }
-    if (const auto per = t->number("endpoints_per_switch_chip")) { EXPECT_NEAR(list->endpoints_per_chip, *per, 1e-3) << t->name; }
-    if (const auto sum = t->get<BytesPerSecond>("aggregate_bandwidth_both_directions")) { EXPECT_NEAR(list->aggregate / sum->value, 1, 0.01) << t->name; }
+    if (const auto l1 = t->number("switch_chips_l1")) {
+      EXPECT_EQ(list->chips_by_tier[0], *l1) << t->name;
+    }
+    if (const auto l2 = t->number("switch_chips_l2")) {
+      EXPECT_EQ(list->chips_by_tier[1], *l2) << t->name;
+    }
+    if (const auto per = t->number("endpoints_per_switch_chip")) {
+      EXPECT_NEAR(list->endpoints_per_chip, *per, 1e-3) << t->name;
+    }
+    if (const auto sum = t->get<BytesPerSecond>("aggregate_bandwidth_both_directions")) {
+      EXPECT_NEAR(list->aggregate / sum->value, 1, 0.01) << t->name;
+    }
     const auto modules = t->number("optical_modules");
-    if (modules && *modules > 0) { EXPECT_EQ(list->optical_modules, *modules) << t->name; }
+    if (modules && *modules > 0) {
+      EXPECT_EQ(list->optical_modules, *modules) << t->name;
+    }
   }
   EXPECT_GE(seen, 10);
 }
@@ -52,7 +62,7 @@ TEST(NamedSystems, FormulaGivesThePublishedCounts) {
 TEST(NamedSystems, Nvl72) {
   const auto l = list_of("gb200-nvl72");
   ASSERT_TRUE(l) << l.error().message();
-  EXPECT_EQ(l->trays, 9);                       // 9 trays of 2
+  EXPECT_EQ(l->trays, 9);  // 9 trays of 2
   EXPECT_EQ(l->hops, 1);
   EXPECT_EQ(l->ports_used, 72);
   EXPECT_EQ(copper_pairs(72, tbit(7.2), tbit(0.2)), 5184);
@@ -103,8 +113,8 @@ TEST(Clos, Reach) {
   EXPECT_EQ(reach(512, 1), 512);
   EXPECT_EQ(reach(512, 2), 131072);
   EXPECT_EQ(reach(72, 3), 93312);
-  EXPECT_EQ(reach(64, 2, 3), 48 * 64);   // 48 down ports a leaf, 64 leaves a spine
-  EXPECT_EQ(reach(512, 1, 1, 6), 85);    // six ports each
+  EXPECT_EQ(reach(64, 2, 3), 48 * 64);  // 48 down ports a leaf, 64 leaves a spine
+  EXPECT_EQ(reach(512, 1, 1, 6), 85);   // six ports each
 }
 
 TEST(Clos, TooLargeSaysWhatWouldFit) {

@@ -13,8 +13,27 @@
 namespace jevons::model {
 
 enum class Group : std::uint8_t {
-  embed, head, norm, attn, bias, sink, linear_attn, conv, other, compressor, hc, attn_res, latent, dense_ffn, router, routed,
-  expert_bias, shared, indexer, indexer_bf16, mtp_proj
+  embed,
+  head,
+  norm,
+  attn,
+  bias,
+  sink,
+  linear_attn,
+  conv,
+  other,
+  compressor,
+  hc,
+  attn_res,
+  latent,
+  dense_ffn,
+  router,
+  routed,
+  expert_bias,
+  shared,
+  indexer,
+  indexer_bf16,
+  mtp_proj
 };
 inline constexpr std::size_t kGroups = 21;
 std::string_view name(Group);
@@ -31,10 +50,10 @@ struct Counts {
 /// Parameters of one layer, without embedding and head. hidden: model width.
 Counts layer_parameters(const Layer& layer, std::int64_t hidden);
 struct Parameters {
-  Counts main, mtp;      // unique parameters, each counted once; mtp shares embedding and head with main
+  Counts main, mtp;  // unique parameters, each counted once; mtp shares embedding and head with main
   std::int64_t total = 0;
-  double active = 0;                      // convention "all": routed experts at top-k of all, everything else
-  double active_no_input_embedding = 0;   // default convention
+  double active = 0;                     // convention "all": routed experts at top-k of all, everything else
+  double active_no_input_embedding = 0;  // default convention
   double active_no_embeddings = 0;
 };
 Parameters parameters(const Model& model);
@@ -52,11 +71,11 @@ CacheFormat resolve(const Model& model, CacheFormat format);
 struct CacheGroup {
   enum class Kind : std::uint8_t { full, window, chunk, latent, compressed, index, state } kind{};
   int layers = 0;
-  double bytes_per_entry = 0;      // one layer
+  double bytes_per_entry = 0;  // one layer
   std::int64_t tokens_per_entry = 1;
-  std::int64_t stored_cap = 0;     // entries one sequence keeps at most; 0: no limit
-  std::int64_t read_cap = 0;       // entries one decode step reads at most; 0: all that are stored
-  int shards = 1;                  // ways tensor parallelism can split it: KV heads; 1: every rank holds all of it
+  std::int64_t stored_cap = 0;  // entries one sequence keeps at most; 0: no limit
+  std::int64_t read_cap = 0;    // entries one decode step reads at most; 0: all that are stored
+  int shards = 1;               // ways tensor parallelism can split it: KV heads; 1: every rank holds all of it
 };
 /// At most a few groups per model; state groups count one entry per sequence.
 std::vector<CacheGroup> cache_groups(const Model& model, CacheFormat format);

@@ -14,8 +14,8 @@ using Kind = CacheGroup::Kind;
 
 void put(Groups& out, CacheGroup g) {
   for (auto& o : out) {
-    if (o.kind == g.kind && o.bytes_per_entry == g.bytes_per_entry && o.tokens_per_entry == g.tokens_per_entry && o.stored_cap == g.stored_cap &&
-        o.read_cap == g.read_cap && o.shards == g.shards) {
+    if (o.kind == g.kind && o.bytes_per_entry == g.bytes_per_entry && o.tokens_per_entry == g.tokens_per_entry &&
+        o.stored_cap == g.stored_cap && o.read_cap == g.read_cap && o.shards == g.shards) {
       o.layers += g.layers;
       return;
     }
@@ -58,7 +58,8 @@ void groups_of(Groups& out, const Csa& a, int layers, CacheFormat f) {
   if (a.ratio == 0) return;
   put(out, {Kind::compressed, layers, entry, a.ratio, 0, a.indexer.heads > 0 ? a.indexer.top_k : 0, 1});
   // Index entries: fp4 values with a scale byte per 32.
-  if (a.indexer.heads > 0) put(out, {Kind::index, layers, quantized(f) ? a.indexer.dim / 2.0 + a.indexer.dim / 32.0 : 2.0 * a.indexer.dim, a.ratio, 0, 0, 1});
+  if (a.indexer.heads > 0)
+    put(out, {Kind::index, layers, quantized(f) ? a.indexer.dim / 2.0 + a.indexer.dim / 32.0 : 2.0 * a.indexer.dim, a.ratio, 0, 0, 1});
 }
 
 void state(Groups& out, int layers, double recurrent_values, double conv_values, int heads) {
@@ -66,7 +67,8 @@ void state(Groups& out, int layers, double recurrent_values, double conv_values,
   put(out, {Kind::state, layers, 4 * recurrent_values + 2 * conv_values, 1, 1, 1, heads});
 }
 void groups_of(Groups& out, const GatedDeltaNet& a, int layers, CacheFormat) {
-  state(out, layers, double(a.v_heads) * a.k_dim * a.v_dim, (a.conv - 1.0) * (2.0 * a.k_heads * a.k_dim + double(a.v_heads) * a.v_dim), a.v_heads);
+  state(out, layers, double(a.v_heads) * a.k_dim * a.v_dim, (a.conv - 1.0) * (2.0 * a.k_heads * a.k_dim + double(a.v_heads) * a.v_dim),
+        a.v_heads);
 }
 void groups_of(Groups& out, const KimiDelta& a, int layers, CacheFormat) {
   state(out, layers, double(a.heads) * a.dim * a.dim, (a.conv - 1.0) * 3.0 * a.heads * a.dim, a.heads);
@@ -78,7 +80,9 @@ void groups_of(Groups& out, const Mamba2& a, int layers, CacheFormat) {
 void groups_of(Groups& out, const Mamba1& a, int layers, CacheFormat) {
   state(out, layers, double(a.inner) * a.state, (a.conv - 1.0) * a.inner, a.inner);
 }
-void groups_of(Groups& out, const Lightning& a, int layers, CacheFormat) { state(out, layers, double(a.heads) * a.dim * a.dim, 0, a.heads); }
+void groups_of(Groups& out, const Lightning& a, int layers, CacheFormat) {
+  state(out, layers, double(a.heads) * a.dim * a.dim, 0, a.heads);
+}
 
 double entries(const CacheGroup& g, std::int64_t context, std::int64_t cap) {
   if (g.kind == Kind::state) return 1;
@@ -101,7 +105,13 @@ Result<CacheFormat> parse_cache_format(std::string_view text) {
   if (t == "fp8" || t == "fp8_e4m3") return CacheFormat::fp8;
   if (t == "fp8_ds_mla") return CacheFormat::fp8_ds_mla;
   if (t == "native" || t == "auto") return CacheFormat::native;
-  return fail({ErrorCode::bad_input, {}, 0, "kv_cache_dtype", fmt::format("'{}' is not a cache format", text.substr(0, 40)), "native, bf16, fp8 or fp8_ds_mla", {}});
+  return fail({ErrorCode::bad_input,
+               {},
+               0,
+               "kv_cache_dtype",
+               fmt::format("'{}' is not a cache format", text.substr(0, 40)),
+               "native, bf16, fp8 or fp8_ds_mla",
+               {}});
 }
 
 std::string_view name(CacheFormat f) {

@@ -30,8 +30,10 @@ Result<void> check_text(std::string_view json, std::string_view file) {
   for (std::size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
     if (in_string) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_string = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        in_string = false;
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
@@ -51,7 +53,8 @@ Result<Json> parse_json(std::string_view json, std::string_view file) {
   const auto watch = [&](int, Json::parse_event_t event, Json& value) {
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second && repeated.empty()) repeated = value.get<std::string>();
+    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second && repeated.empty())
+      repeated = value.get<std::string>();
     return true;
   };
   Json root;
@@ -60,13 +63,20 @@ Result<Json> parse_json(std::string_view json, std::string_view file) {
   } catch (const Json::parse_error& e) {
     const auto upto = json.substr(0, std::min(e.byte, json.size()));
     const int line = 1 + int(std::count(upto.begin(), upto.end(), '\n'));
-    return fail({ErrorCode::bad_input, std::string(file), line, {}, "not readable as JSON near byte " + std::to_string(e.byte), "a JSON object as in a Hugging Face config.json",
+    return fail({ErrorCode::bad_input,
+                 std::string(file),
+                 line,
+                 {},
+                 "not readable as JSON near byte " + std::to_string(e.byte),
+                 "a JSON object as in a Hugging Face config.json",
                  "NaN, comments and trailing commas are not JSON"});
   } catch (const Json::exception& e) {
     return fail({ErrorCode::bad_input, std::string(file), 0, {}, std::string("not readable as JSON: ") + e.what(), "a JSON object", {}});
   }
   if (!repeated.empty()) return fail({ErrorCode::bad_input, std::string(file), 0, repeated, "is given twice", "each key once", {}});
-  if (!root.is_object()) return fail({ErrorCode::bad_input, std::string(file), 0, {}, "is not a JSON object", "a JSON object as in a Hugging Face config.json", {}});
+  if (!root.is_object())
+    return fail(
+        {ErrorCode::bad_input, std::string(file), 0, {}, "is not a JSON object", "a JSON object as in a Hugging Face config.json", {}});
   return root;
 }
 
@@ -84,8 +94,8 @@ std::string_view family_of_architecture(const Json& config) {
   const auto it = config.find("architectures");
   if (it == config.end() || !it->is_array() || it->empty() || !(*it)[0].is_string()) return {};
   const auto& name = (*it)[0].get_ref<const std::string&>();
-  static const std::map<std::string, std::string_view, std::less<>> known{{"Grok1ForCausalLM", "grok-1"}, {"Grok1ModelForCausalLM", "grok-1"},
-                                                                          {"MiniMaxText01ForCausalLM", "minimax_text_01"}};
+  static const std::map<std::string, std::string_view, std::less<>> known{
+      {"Grok1ForCausalLM", "grok-1"}, {"Grok1ModelForCausalLM", "grok-1"}, {"MiniMaxText01ForCausalLM", "minimax_text_01"}};
   const auto found = known.find(name);
   return found == known.end() ? std::string_view{} : found->second;
 }
@@ -112,18 +122,27 @@ double rough_parameters(const Model& m) {
   for (const auto& k : m.kinds) {
     double one = 0;
     if (k.layer.dense) one += 3 * d * double(k.layer.dense->width);
-    if (k.layer.moe) one += double(k.layer.moe->experts) * 3 * d * double(k.layer.moe->width) + 3 * d * double(k.layer.moe->shared_width) + d * d;
+    if (k.layer.moe)
+      one += double(k.layer.moe->experts) * 3 * d * double(k.layer.moe->width) + 3 * d * double(k.layer.moe->shared_width) + d * d;
     const auto heads = std::visit(
         [](const auto& a) {
           using A = std::decay_t<decltype(a)>;
-          if constexpr (std::is_same_v<A, Gqa>) return double(a.heads) * (a.k_dim + a.v_dim);
-          else if constexpr (std::is_same_v<A, Mla>) return double(a.heads) * (a.nope + a.rope + a.v_dim);
-          else if constexpr (std::is_same_v<A, Csa>) return double(a.heads) * a.dim;
-          else if constexpr (std::is_same_v<A, GatedDeltaNet>) return double(a.v_heads) * a.v_dim + double(a.k_heads) * a.k_dim;
-          else if constexpr (std::is_same_v<A, KimiDelta> || std::is_same_v<A, Lightning>) return double(a.heads) * a.dim;
-          else if constexpr (std::is_same_v<A, Mamba2>) return double(a.heads) * a.head_dim + double(a.groups) * a.state;
-          else if constexpr (std::is_same_v<A, Mamba1>) return double(a.inner) * (1 + a.state);
-          else return 0.0;
+          if constexpr (std::is_same_v<A, Gqa>)
+            return double(a.heads) * (a.k_dim + a.v_dim);
+          else if constexpr (std::is_same_v<A, Mla>)
+            return double(a.heads) * (a.nope + a.rope + a.v_dim);
+          else if constexpr (std::is_same_v<A, Csa>)
+            return double(a.heads) * a.dim;
+          else if constexpr (std::is_same_v<A, GatedDeltaNet>)
+            return double(a.v_heads) * a.v_dim + double(a.k_heads) * a.k_dim;
+          else if constexpr (std::is_same_v<A, KimiDelta> || std::is_same_v<A, Lightning>)
+            return double(a.heads) * a.dim;
+          else if constexpr (std::is_same_v<A, Mamba2>)
+            return double(a.heads) * a.head_dim + double(a.groups) * a.state;
+          else if constexpr (std::is_same_v<A, Mamba1>)
+            return double(a.inner) * (1 + a.state);
+          else
+            return 0.0;
         },
         k.layer.attention);
     one += 4 * std::max(d, 1e4) * heads;
@@ -145,7 +164,13 @@ Result<Model> read_model(const Json& root, std::string_view file, const Facts& f
   if (r.failed()) return fail(*r.error());
   JEVONS_ENSURE(!m.order.empty());
   if (!(rough_parameters(m) < kParameterLimit)) {
-    return fail({ErrorCode::bad_input, std::string(file), 0, {}, "describes a model of more than 10,000 trillion parameters", "sizes of a real model", {}});
+    return fail({ErrorCode::bad_input,
+                 std::string(file),
+                 0,
+                 {},
+                 "describes a model of more than 10,000 trillion parameters",
+                 "sizes of a real model",
+                 {}});
   }
   return m;
 }
@@ -154,11 +179,14 @@ Result<Model> read_model(const Json& root, std::string_view file, const Facts& f
 std::string quantization_of(const Json& config) {
   const Json* q = nullptr;
   if (config.contains("quantization_config")) q = &config["quantization_config"];
-  if (q == nullptr && config.contains("text_config") && config["text_config"].is_object() && config["text_config"].contains("quantization_config")) {
+  if (q == nullptr && config.contains("text_config") && config["text_config"].is_object() &&
+      config["text_config"].contains("quantization_config")) {
     q = &config["text_config"]["quantization_config"];
   }
   if (q == nullptr || !q->is_object()) return {};
-  const auto text = [&](const char* key) { return q->contains(key) && (*q)[key].is_string() ? (*q)[key].get<std::string>() : std::string{}; };
+  const auto text = [&](const char* key) {
+    return q->contains(key) && (*q)[key].is_string() ? (*q)[key].get<std::string>() : std::string{};
+  };
   const std::string method = text("quant_method");
   if (method == "fp8" || method == "mxfp4" || method == "mxfp8" || method == "awq") return method;
   if (method == "gptq") return "gptq";
@@ -186,15 +214,19 @@ Facts facts_of(const Json& entry) {
 void Model::add(Layer layer) {
   const auto it = std::find_if(kinds.begin(), kinds.end(), [&](const LayerKind& k) { return k.layer == layer; });
   order.push_back(std::uint16_t(it - kinds.begin()));
-  if (it == kinds.end()) kinds.push_back({std::move(layer), 1});
-  else ++it->count;
+  if (it == kinds.end())
+    kinds.push_back({std::move(layer), 1});
+  else
+    ++it->count;
 }
 
 Result<Model> parse_config(std::string_view json, std::string_view file, const Facts& facts) {
   JEVONS_TRY(const Json root, parse_json(json, file));
   JEVONS_TRY(Model m, read_model(root, file, facts));
-  if (!facts.weights.empty()) m.native_weights = facts.weights;
-  else if (const auto stated = quantization_of(root); m.native_weights == "bf16" && !stated.empty()) m.native_weights = stated;
+  if (!facts.weights.empty())
+    m.native_weights = facts.weights;
+  else if (const auto stated = quantization_of(root); m.native_weights == "bf16" && !stated.empty())
+    m.native_weights = stated;
   return m;
 }
 

@@ -28,9 +28,11 @@ TEST(Stranger, Qwen25SevenB) {
 TEST(Stranger, Llama32OneBIsTied) {
   // Embedding 128256 x 2048 once = 262,668,288. A layer: q, o 2 x 2048^2; k, v 2 x 2048 x 512; FFN 3 x 2048 x 8192; norms 4096.
   const std::int64_t layer = 2 * 2048 * 2048 + 2 * 2048 * 512 + 3 * 2048 * 8192 + 4096;
-  EXPECT_EQ(total(R"({"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":2048,"intermediate_size":8192,"num_hidden_layers":16,
+  EXPECT_EQ(
+      total(
+          R"({"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":2048,"intermediate_size":8192,"num_hidden_layers":16,
     "num_attention_heads":32,"num_key_value_heads":8,"head_dim":64,"vocab_size":128256,"tie_word_embeddings":true})"),
-            262668288 + 16 * layer + 2048);
+      262668288 + 16 * layer + 2048);
 }
 
 TEST(Stranger, BiasesAreCountedWhenSwitchedOn) {
@@ -60,21 +62,27 @@ TEST(Stranger, Qwen3MoeHonoursSparseStepAndDenseLayers) {
 }
 
 TEST(Stranger, SmallerSiblings) {
-  EXPECT_EQ(total(R"({"model_type":"gemma3","text_config":{"model_type":"gemma3_text","hidden_size":2560,"intermediate_size":10240,"num_hidden_layers":34,
-    "num_attention_heads":8,"num_key_value_heads":4,"head_dim":256,"vocab_size":262208,"sliding_window":1024}})"), 3880263168);  // 3.88B text of 4B
-  EXPECT_EQ(total(R"({"model_type":"gemma2"})"), 2614341888);            // 2.61B
-  EXPECT_EQ(total(R"({"model_type":"mixtral"})"), 46702792704);          // 46.7B
-  EXPECT_EQ(total(R"({"model_type":"qwen2_moe"})"), 14315784192);        // 14.3B
-  EXPECT_EQ(total(R"({"model_type":"deepseek_v3"})"), 671026419200);     // 671B
-  EXPECT_EQ(total(R"({"model_type":"gpt_oss"})"), 116829156672);         // 116.83B
-  EXPECT_EQ(total(R"({"model_type":"jamba"})"), 51570323328);            // 51.6B
-  EXPECT_EQ(total(R"({"model_type":"llama4_text"})"), 107769861120);     // 107.8B
-  EXPECT_EQ(total(R"({"model_type":"qwen3_next"})"), 79674391296);       // 79.7B
-  EXPECT_EQ(total(R"({"model_type":"qwen3_5_text"})"), 8953803264);      // 9B
-  EXPECT_EQ(total(R"({"model_type":"phi3"})"), 3821079552);              // 3.82B
+  EXPECT_EQ(
+      total(
+          R"({"model_type":"gemma3","text_config":{"model_type":"gemma3_text","hidden_size":2560,"intermediate_size":10240,"num_hidden_layers":34,
+    "num_attention_heads":8,"num_key_value_heads":4,"head_dim":256,"vocab_size":262208,"sliding_window":1024}})"),
+      3880263168);                                                    // 3.88B text of 4B
+  EXPECT_EQ(total(R"({"model_type":"gemma2"})"), 2614341888);         // 2.61B
+  EXPECT_EQ(total(R"({"model_type":"mixtral"})"), 46702792704);       // 46.7B
+  EXPECT_EQ(total(R"({"model_type":"qwen2_moe"})"), 14315784192);     // 14.3B
+  EXPECT_EQ(total(R"({"model_type":"deepseek_v3"})"), 671026419200);  // 671B
+  EXPECT_EQ(total(R"({"model_type":"gpt_oss"})"), 116829156672);      // 116.83B
+  EXPECT_EQ(total(R"({"model_type":"jamba"})"), 51570323328);         // 51.6B
+  EXPECT_EQ(total(R"({"model_type":"llama4_text"})"), 107769861120);  // 107.8B
+  EXPECT_EQ(total(R"({"model_type":"qwen3_next"})"), 79674391296);    // 79.7B
+  EXPECT_EQ(total(R"({"model_type":"qwen3_5_text"})"), 8953803264);   // 9B
+  EXPECT_EQ(total(R"({"model_type":"phi3"})"), 3821079552);           // 3.82B
   EXPECT_EQ(total(R"({"model_type":"olmo2"})"), 6888624128);
-  EXPECT_EQ(total(R"({"model_type":"jamba","num_experts":1,"hidden_size":2560,"intermediate_size":8192,"num_hidden_layers":28,"num_attention_heads":20,
-    "num_key_value_heads":1,"attn_layer_period":14,"attn_layer_offset":7,"vocab_size":65536})"), 3197109632 + 0);
+  EXPECT_EQ(
+      total(
+          R"({"model_type":"jamba","num_experts":1,"hidden_size":2560,"intermediate_size":8192,"num_hidden_layers":28,"num_attention_heads":20,
+    "num_key_value_heads":1,"attn_layer_period":14,"attn_layer_offset":7,"vocab_size":65536})"),
+      3197109632 + 0);
   EXPECT_EQ(total(R"({"model_type":"gemma4_text","hidden_size_per_layer_input":0,"num_hidden_layers":12})"), 1566692608);
 }
 
@@ -93,7 +101,9 @@ std::string refusal(const std::string& json) {
 
 TEST(Refuses, SwitchesItDoesNotAccountForByName) {
   EXPECT_NE(refusal(R"({"model_type":"gemma4_text"})").find("hidden_size_per_layer_input"), std::string::npos);
-  EXPECT_NE(refusal(R"({"model_type":"gemma4_text","hidden_size_per_layer_input":0,"num_kv_shared_layers":10})").find("num_kv_shared_layers"), std::string::npos);
+  EXPECT_NE(
+      refusal(R"({"model_type":"gemma4_text","hidden_size_per_layer_input":0,"num_kv_shared_layers":10})").find("num_kv_shared_layers"),
+      std::string::npos);
   EXPECT_NE(refusal(R"({"model_type":"deepseek_v3","attention_bias":true})").find("attention_bias"), std::string::npos);
   EXPECT_NE(refusal(R"({"model_type":"rwkv7"})").find("family 'rwkv7' is not supported"), std::string::npos);
   EXPECT_NE(refusal(R"({"hidden_size":8})").find("model_type"), std::string::npos);
@@ -112,8 +122,11 @@ TEST(Refuses, HostileNumbersNamingTheKey) {
   EXPECT_NE(llama(R"("tie_word_embeddings":"yes")").find("neither true nor false"), std::string::npos);
   EXPECT_NE(llama(R"("hidden_size":NaN)").find("not readable as JSON"), std::string::npos);
   EXPECT_NE(llama(R"("hidden_size":4096,"hidden_size":8192)").find("given twice"), std::string::npos);
-  EXPECT_NE(refusal(R"({"model_type":"mixtral","num_local_experts":65536,"intermediate_size":16777216,"hidden_size":262144,"num_attention_heads":64,"num_hidden_layers":4096})")
-                .find("10,000 trillion"), std::string::npos);
+  EXPECT_NE(
+      refusal(
+          R"({"model_type":"mixtral","num_local_experts":65536,"intermediate_size":16777216,"hidden_size":262144,"num_attention_heads":64,"num_hidden_layers":4096})")
+          .find("10,000 trillion"),
+      std::string::npos);
 }
 
 TEST(Refuses, HostileFiles) {
@@ -133,13 +146,15 @@ TEST(Fuzz, MutatedConfigsNeverBreakTheReader) {
   const char* rounds_text = std::getenv("JEVONS_FUZZ_ROUNDS");
   const long rounds = rounds_text ? std::atol(rounds_text) : 4000;
   const auto catalog = catalog::Catalog::builtin();
-  const std::string_view pieces[] = {"0", "-1", "null", "true", "[]", "{}", "\"x\"", "1e9", "99999999999", "[0,1]", "1.5", "\"auto\"", ",", "}", "4"};
+  const std::string_view pieces[] = {"0",           "-1",    "null", "true",     "[]", "{}", "\"x\"", "1e9",
+                                     "99999999999", "[0,1]", "1.5",  "\"auto\"", ",",  "}",  "4"};
   for (long i = 0; i < rounds; ++i) {
     Stream random(Seed{11}, 0, Draw::test, std::uint64_t(i));
     std::string text(catalog.models()[random.below(catalog.models().size())]->json);
     for (std::uint64_t n = 1 + random.below(3); n > 0; --n) {
       const std::size_t at = random.below(text.size());
-      if (random.below(3) == 0) text[at] = char(random.below(256));
+      if (random.below(3) == 0)
+        text[at] = char(random.below(256));
       else if (const auto colon = text.find(':', at); colon != std::string::npos) {
         text.replace(colon + 1, text.find_first_of(",}", colon) - colon - 1, pieces[random.below(std::size(pieces))]);
       }

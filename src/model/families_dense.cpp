@@ -5,7 +5,8 @@
 namespace jevons::model {
 namespace {
 
-void add_layers(Model& m, int layers, const Gqa& full, const Gqa& windowed, const std::vector<bool>& is_full, const DenseFfn& ffn, int norms) {
+void add_layers(Model& m, int layers, const Gqa& full, const Gqa& windowed, const std::vector<bool>& is_full, const DenseFfn& ffn,
+                int norms) {
   for (int i = 0; i < layers; ++i) {
     const bool f = is_full.empty() || is_full[std::size_t(i)];
     m.add({.attention = f ? full : windowed, .dense = ffn, .moe = {}, .norms = norms});
@@ -94,9 +95,9 @@ void read_olmo2(Reader& r, Model& m) {
   add_layers(m, layers, g, g, {}, DenseFfn{r.size("intermediate_size", 11008)}, 2);
 }
 
-constexpr Family kFamilies[] = {{"llama", read_llama},   {"mistral", read_mistral}, {"ministral3", read_mistral},  {"qwen2", read_qwen2},
-                                {"qwen3", read_qwen3},   {"gemma2", read_gemma2},   {"gemma3_text", read_gemma3},  {"gemma3", read_gemma3},
-                                {"phi3", read_phi3},     {"olmo2", read_olmo2}};
+constexpr Family kFamilies[] = {{"llama", read_llama}, {"mistral", read_mistral}, {"ministral3", read_mistral}, {"qwen2", read_qwen2},
+                                {"qwen3", read_qwen3}, {"gemma2", read_gemma2},   {"gemma3_text", read_gemma3}, {"gemma3", read_gemma3},
+                                {"phi3", read_phi3},   {"olmo2", read_olmo2}};
 
 }  // namespace
 

@@ -18,7 +18,8 @@ void read_qwen_hybrid(Reader& r, Model& m) {
   g.gate = r.flag("attn_output_gate", true) ? Gate::full : Gate::none;
   const GatedDeltaNet lin{r.count("linear_num_key_heads", 16), r.count("linear_num_value_heads", 32), r.count("linear_key_head_dim", 128),
                           r.count("linear_value_head_dim", 128), r.count("linear_conv_kernel_dim", 4, 64)};
-  if (!r.failed() && lin.v_heads % lin.k_heads != 0) r.fail_at("linear_num_value_heads", "is not a multiple of linear_num_key_heads", "a multiple");
+  if (!r.failed() && lin.v_heads % lin.k_heads != 0)
+    r.fail_at("linear_num_value_heads", "is not a multiple of linear_num_key_heads", "a multiple");
   auto full = read_layer_types(r, layers, "full_attention", "linear_attention");
   if (full.empty()) {
     const auto every = r.size("full_attention_interval", 4, 4096);
@@ -41,8 +42,10 @@ void read_qwen_hybrid(Reader& r, Model& m) {
   }
   const auto make = [&](bool is_full, bool is_moe) {
     Layer layer{.attention = is_full ? Attention(g) : Attention(lin), .dense = {}, .moe = {}};
-    if (is_moe) layer.moe = moe;
-    else layer.dense = dense;
+    if (is_moe)
+      layer.moe = moe;
+    else
+      layer.dense = dense;
     return layer;
   };
   for (int i = 0; i < layers && !r.failed(); ++i) m.add(make(full[std::size_t(i)], on[std::size_t(i)]));
@@ -70,8 +73,10 @@ void read_jamba(Reader& r, Model& m) {
   moe.width = r.size("intermediate_size", 14336);
   for (int i = 0; i < layers; ++i) {
     Layer layer{.attention = i % attn_period == attn_offset ? Attention(g) : Attention(s), .dense = {}, .moe = {}};
-    if (i % moe_period == moe_offset && moe.experts > 1) layer.moe = moe;
-    else layer.dense = DenseFfn{moe.width};
+    if (i % moe_period == moe_offset && moe.experts > 1)
+      layer.moe = moe;
+    else
+      layer.dense = DenseFfn{moe.width};
     m.add(layer);
   }
 }
@@ -83,20 +88,34 @@ std::vector<Block> read_blocks(Reader& r, std::string_view pattern_key, std::str
   std::vector<Block> blocks;
   for (const char c : r.text(pattern_key, "")) {
     switch (c) {
-      case 'M': blocks.push_back(Block::mamba); break;
-      case '*': blocks.push_back(Block::attention); break;
-      case '-': blocks.push_back(Block::mlp); break;
-      case 'E': blocks.push_back(Block::moe); break;
-      default: r.fail_at(pattern_key, std::string("holds '") + c + "'", "letters M, *, - and E");
+      case 'M':
+        blocks.push_back(Block::mamba);
+        break;
+      case '*':
+        blocks.push_back(Block::attention);
+        break;
+      case '-':
+        blocks.push_back(Block::mlp);
+        break;
+      case 'E':
+        blocks.push_back(Block::moe);
+        break;
+      default:
+        r.fail_at(pattern_key, std::string("holds '") + c + "'", "letters M, *, - and E");
     }
   }
   if (!blocks.empty()) return blocks;
   for (const auto& w : r.words(list_key)) {
-    if (w == "mamba" || w == "linear_attention") blocks.push_back(Block::mamba);
-    else if (w == "attention" || w == "full_attention") blocks.push_back(Block::attention);
-    else if (w == "mlp") blocks.push_back(Block::mlp);
-    else if (w == "moe") blocks.push_back(Block::moe);
-    else r.fail_at(list_key, "holds '" + w.substr(0, 40) + "'", "mamba, attention, mlp or moe");
+    if (w == "mamba" || w == "linear_attention")
+      blocks.push_back(Block::mamba);
+    else if (w == "attention" || w == "full_attention")
+      blocks.push_back(Block::attention);
+    else if (w == "mlp")
+      blocks.push_back(Block::mlp);
+    else if (w == "moe")
+      blocks.push_back(Block::moe);
+    else
+      r.fail_at(list_key, "holds '" + w.substr(0, 40) + "'", "mamba, attention, mlp or moe");
   }
   return blocks;
 }
@@ -107,10 +126,12 @@ void read_nemotron_h(Reader& r, Model& m) {
   g.heads = r.count("num_attention_heads", 32);
   g.kv_heads = r.count("num_key_value_heads", 8);
   g.k_dim = g.v_dim = int(r.size_of({"head_dim", "attention_head_dim"}, 128, 1 << 14));
-  if (!r.failed() && g.heads % g.kv_heads != 0) r.fail_at("num_key_value_heads", "does not divide num_attention_heads", "KV heads that divide the heads");
+  if (!r.failed() && g.heads % g.kv_heads != 0)
+    r.fail_at("num_key_value_heads", "does not divide num_attention_heads", "KV heads that divide the heads");
   r.refuse("attention_bias", r.flag("attention_bias", false), "an attention bias");
   g.window = r.size_or_zero("sliding_window", 0, std::int64_t{1} << 40);
-  Mamba2 s{r.count("mamba_num_heads", 128), r.count("mamba_head_dim", 64), r.count("ssm_state_size", 128), r.count("n_groups", 8), r.count("conv_kernel", 4, 64)};
+  Mamba2 s{r.count("mamba_num_heads", 128), r.count("mamba_head_dim", 64), r.count("ssm_state_size", 128), r.count("n_groups", 8),
+           r.count("conv_kernel", 4, 64)};
   s.conv_bias = r.flag("use_conv_bias", true);
   s.proj_bias = r.flag("use_bias", false) || r.flag("mamba_proj_bias", false);
   DenseFfn dense{.width = 0, .matrices = 2, .bias = r.flag("mlp_bias", false)};
@@ -157,17 +178,20 @@ void read_minimax_text(Reader& r, Model& m) {
   if (full.empty() && r.family() == "minimax") {
     for (int i = 0; i < layers; ++i) full.push_back(i % 2 == 0);
   }
-  if (int(full.size()) != layers) r.fail_at("attn_type_list", "has a number of entries other than the layers", "one entry a layer: 1 softmax, 0 lightning");
+  if (int(full.size()) != layers)
+    r.fail_at("attn_type_list", "has a number of entries other than the layers", "one entry a layer: 1 softmax, 0 lightning");
   Moe moe{.experts = r.count("num_local_experts", 8), .top_k = r.count("num_experts_per_tok", 2)};
   moe.width = r.size("intermediate_size", 14336);
   moe.shared_width = r.size_or_zero("shared_intermediate_size");
-  for (int i = 0; i < layers && !r.failed(); ++i) m.add({.attention = full[std::size_t(i)] ? Attention(g) : Attention(lin), .dense = {}, .moe = moe});
+  for (int i = 0; i < layers && !r.failed(); ++i)
+    m.add({.attention = full[std::size_t(i)] ? Attention(g) : Attention(lin), .dense = {}, .moe = moe});
 }
 
-constexpr Family kFamilies[] = {{"qwen3_next", read_qwen_hybrid},       {"qwen3_5", read_qwen_hybrid},       {"qwen3_5_text", read_qwen_hybrid},
-                                {"qwen3_5_moe", read_qwen_hybrid},      {"qwen3_5_moe_text", read_qwen_hybrid}, {"jamba", read_jamba},
-                                {"nemotron_h", read_nemotron_h},        {"minimax_text_01", read_minimax_text}, {"minimax_m1", read_minimax_text},
-                                {"minimax", read_minimax_text}};
+constexpr Family kFamilies[] = {{"qwen3_next", read_qwen_hybrid},       {"qwen3_5", read_qwen_hybrid},
+                                {"qwen3_5_text", read_qwen_hybrid},     {"qwen3_5_moe", read_qwen_hybrid},
+                                {"qwen3_5_moe_text", read_qwen_hybrid}, {"jamba", read_jamba},
+                                {"nemotron_h", read_nemotron_h},        {"minimax_text_01", read_minimax_text},
+                                {"minimax_m1", read_minimax_text},      {"minimax", read_minimax_text}};
 
 }  // namespace
 

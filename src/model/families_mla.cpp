@@ -23,18 +23,22 @@ Mla read_mla(Reader& r, std::optional<std::int64_t> q_rank_fallback, int heads_f
 // top_k 0: the class has no default.
 Moe read_deepseek_moe(Reader& r, int experts, int top_k, int width, int shared, bool router_bias) {
   Moe moe{.experts = int(r.size_of({"n_routed_experts", "num_experts"}, experts)),
-          .top_k = int(r.size_of({"num_experts_per_tok", "num_experts_per_token"}, top_k > 0 ? std::optional<std::int64_t>(top_k) : std::nullopt))};
+          .top_k = int(
+              r.size_of({"num_experts_per_tok", "num_experts_per_token"}, top_k > 0 ? std::optional<std::int64_t>(top_k) : std::nullopt))};
   moe.width = r.size("moe_intermediate_size", width);
-  moe.shared_width = moe.width * (r.has("num_shared_experts") ? r.size_or_zero("num_shared_experts", 0, 1024)
-                                                               : r.absent("n_shared_experts") ? shared : r.size_or_zero("n_shared_experts", 0, 1024));
+  moe.shared_width = moe.width * (r.has("num_shared_experts")    ? r.size_or_zero("num_shared_experts", 0, 1024)
+                                  : r.absent("n_shared_experts") ? shared
+                                                                 : r.size_or_zero("n_shared_experts", 0, 1024));
   moe.router_bias = r.facts().router_bias.value_or(router_bias);
   return moe;
 }
 
 Layer layer_of(const Attention& a, bool is_moe, const DenseFfn& dense, const Moe& moe) {
   Layer layer{.attention = a, .dense = {}, .moe = {}};
-  if (is_moe) layer.moe = moe;
-  else layer.dense = dense;
+  if (is_moe)
+    layer.moe = moe;
+  else
+    layer.dense = dense;
   return layer;
 }
 
@@ -110,7 +114,8 @@ void read_deepseek_v4(Reader& r, Model& m) {
   m.streams = r.count("hc_mult", 4, 64);
   const auto ratios = r.list("compress_ratios");
   if (int(ratios.size()) < layers) {
-    r.fail_at("compress_ratios", "has fewer entries than layers", "one entry a layer: 0, 4 or 128", "the default pattern differs between checkpoints, so it must be stated");
+    r.fail_at("compress_ratios", "has fewer entries than layers", "one entry a layer: 0, 4 or 128",
+              "the default pattern differs between checkpoints, so it must be stated");
   }
   for (int i = 0; i < layers && !r.failed(); ++i) {
     const auto ratio = ratios[std::size_t(i)];
@@ -153,7 +158,8 @@ void read_kimi_linear(Reader& r, Model& m) {
   Mla a = read_mla(r, {}, 32);
   a.gate = r.flag("mla_use_output_gate", false);
   Reader lin = r.inner("linear_attn_config");
-  KimiDelta k{lin.count("num_heads"), lin.count("head_dim", {}, 1 << 14), lin.count("short_conv_kernel_size", 4, 64), 0, lin.flag("use_full_rank_gate", false)};
+  KimiDelta k{lin.count("num_heads"), lin.count("head_dim", {}, 1 << 14), lin.count("short_conv_kernel_size", 4, 64), 0,
+              lin.flag("use_full_rank_gate", false)};
   const auto full = lin.list("full_attn_layers");
   r.take_from(lin);
   // Checkpoints of the full-rank variant store A_log padded to the head size (Kimi-K3: 128 for 96 heads).
@@ -172,8 +178,8 @@ void read_kimi_linear(Reader& r, Model& m) {
   }
 }
 
-constexpr Family kFamilies[] = {{"deepseek_v2", read_deepseek_v2}, {"deepseek_v3", read_deepseek_v3},    {"kimi_k2", read_deepseek_v3},
-                                {"deepseek_v32", read_dsa},        {"glm_moe_dsa", read_dsa},            {"deepseek_v4", read_deepseek_v4},
+constexpr Family kFamilies[] = {{"deepseek_v2", read_deepseek_v2}, {"deepseek_v3", read_deepseek_v3}, {"kimi_k2", read_deepseek_v3},
+                                {"deepseek_v32", read_dsa},        {"glm_moe_dsa", read_dsa},         {"deepseek_v4", read_deepseek_v4},
                                 {"longcat_flash", read_longcat},   {"kimi_linear", read_kimi_linear}};
 
 }  // namespace

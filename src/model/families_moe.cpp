@@ -20,8 +20,10 @@ std::vector<bool> qwen_moe_layers(Reader& r, int layers) {
 
 Layer layer_of(const Gqa& g, bool is_moe, const DenseFfn& dense, const Moe& moe, int norms = 2) {
   Layer layer{.attention = g, .dense = {}, .moe = {}, .norms = norms};
-  if (is_moe) layer.moe = moe;
-  else layer.dense = dense;
+  if (is_moe)
+    layer.moe = moe;
+  else
+    layer.dense = dense;
   return layer;
 }
 
@@ -115,7 +117,8 @@ void read_llama4(Reader& r, Model& m) {
   const auto listed = r.list("moe_layers"), nope = r.list("no_rope_layers");
   const auto interval = r.size("no_rope_layer_interval", 4, 4096);
   auto full = read_layer_types(r, layers, "full_attention", "chunked_attention");
-  if (!nope.empty() && int(nope.size()) != layers) r.fail_at("no_rope_layers", "has a number of entries other than the layers", "one entry a layer");
+  if (!nope.empty() && int(nope.size()) != layers)
+    r.fail_at("no_rope_layers", "has a number of entries other than the layers", "one entry a layer");
   for (int i = 0; i < layers && !r.failed(); ++i) {
     const bool is_full = !full.empty() ? full[std::size_t(i)] : !nope.empty() ? nope[std::size_t(i)] == 0 : (i + 1) % interval == 0;
     const bool on = listed.empty() ? (i + 1) % step == 0 : std::find(listed.begin(), listed.end(), i) != listed.end();
@@ -129,7 +132,8 @@ void read_minimax_m2(Reader& r, Model& m) {
   Gqa g = read_gqa(r, m, 48, 8, 128);
   const std::string kind = r.text("qk_norm_type", "per_layer");
   if (r.flag("use_qk_norm", true)) g.qk_norm = kind == "per_head" ? QkNorm::per_head : QkNorm::per_layer;
-  if (kind != "per_layer" && kind != "per_head") r.fail_at("qk_norm_type", "'" + kind.substr(0, 40) + "' is not known", "per_layer or per_head");
+  if (kind != "per_layer" && kind != "per_head")
+    r.fail_at("qk_norm_type", "'" + kind.substr(0, 40) + "' is not known", "per_layer or per_head");
   Moe moe{.experts = r.count("num_local_experts", 256), .top_k = r.count("num_experts_per_tok", 8)};
   moe.width = r.size("intermediate_size", 1536);
   moe.shared_width = r.size_or_zero("shared_intermediate_size");
@@ -151,7 +155,8 @@ void read_minimax_m3(Reader& r, Model& m) {
   sparse.index_tokens = s.size("sparse_topk_blocks") * s.size("sparse_block_size");
   const bool use = s.flag("use_sparse_attention", true);
   const auto where = s.list("sparse_attention_freq"), no_value = s.list("sparse_disable_index_value");
-  if (int(where.size()) != layers) s.fail_at("sparse_attention_config.sparse_attention_freq", "has a number of entries other than the layers", "one entry a layer");
+  if (int(where.size()) != layers)
+    s.fail_at("sparse_attention_config.sparse_attention_freq", "has a number of entries other than the layers", "one entry a layer");
   for (std::size_t i = 0; i < std::min(where.size(), no_value.size()); ++i) {
     s.refuse("sparse_attention_config.sparse_disable_index_value", where[i] == 1 && no_value[i] == 0, "an index value path");
   }
@@ -162,7 +167,8 @@ void read_minimax_m3(Reader& r, Model& m) {
   moe.router_bias = r.facts().router_bias.value_or(r.flag("use_routing_bias", true));
   const DenseFfn dense{r.size("dense_intermediate_size", 12288)};
   const auto on = read_moe_layers(r, layers, 0);
-  for (int i = 0; i < layers && !r.failed(); ++i) m.add(layer_of(use && where[std::size_t(i)] == 1 ? sparse : g, on[std::size_t(i)], dense, moe));
+  for (int i = 0; i < layers && !r.failed(); ++i)
+    m.add(layer_of(use && where[std::size_t(i)] == 1 ? sparse : g, on[std::size_t(i)], dense, moe));
 }
 
 // MiMo-V2: sliding layers with their own head shapes; keys wider than values.
@@ -190,7 +196,8 @@ void read_mimo(Reader& r, Model& m) {
   if (full.empty()) {
     for (const auto x : pattern) full.push_back(x == 0);
   }
-  if (int(full.size()) != layers) r.fail_at("hybrid_layer_pattern", "has a number of entries other than the layers", "one entry a layer: 1 sliding, 0 full");
+  if (int(full.size()) != layers)
+    r.fail_at("hybrid_layer_pattern", "has a number of entries other than the layers", "one entry a layer: 1 sliding, 0 full");
   const auto on = read_moe_layers(r, layers, 1);
   for (int i = 0; i < layers && !r.failed(); ++i) m.add(layer_of(full[std::size_t(i)] ? g : windowed, on[std::size_t(i)], dense, moe));
   m.mtp_count = r.facts().mtp.value_or(0);  // the config does not say how many the checkpoint carries
@@ -220,7 +227,8 @@ void read_step3p(Reader& r, Model& m) {
   if (!r.failed() && (g.heads % g.kv_heads != 0 || windowed.heads % windowed.kv_heads != 0)) {
     r.fail_at("num_attention_groups", "does not divide num_attention_heads", "KV heads that divide the heads");
   }
-  Moe moe{.experts = int(r.size_of({"num_experts", "moe_num_experts", "n_routed_experts"}, 288)), .top_k = int(r.size_of({"num_experts_per_tok", "moe_top_k"}, 8))};
+  Moe moe{.experts = int(r.size_of({"num_experts", "moe_num_experts", "n_routed_experts"}, 288)),
+          .top_k = int(r.size_of({"num_experts_per_tok", "moe_top_k"}, 8))};
   moe.width = r.size("moe_intermediate_size", 1280);
   moe.shared_width = r.size_or_zero("share_expert_dim", moe.width);
   moe.router_bias = r.facts().router_bias.value_or(true);
@@ -288,11 +296,11 @@ void read_gemma4(Reader& r, Model& m) {
   }
 }
 
-constexpr Family kFamilies[] = {{"mixtral", read_mixtral},       {"qwen2_moe", read_qwen2_moe},   {"qwen3_moe", read_qwen3_moe},
-                                {"gpt_oss", read_gpt_oss},       {"glm4_moe", read_glm4_moe},     {"grok-1", read_grok},
-                                {"llama4_text", read_llama4},    {"minimax_m2", read_minimax_m2}, {"minimax_m3", read_minimax_m3},
-                                {"mimo_v2_flash", read_mimo},    {"step3p5", read_step3p},        {"step3p7", read_step3p},
-                                {"step3_text", read_step3},      {"gemma4_text", read_gemma4},    {"gemma4", read_gemma4}};
+constexpr Family kFamilies[] = {{"mixtral", read_mixtral},    {"qwen2_moe", read_qwen2_moe},   {"qwen3_moe", read_qwen3_moe},
+                                {"gpt_oss", read_gpt_oss},    {"glm4_moe", read_glm4_moe},     {"grok-1", read_grok},
+                                {"llama4_text", read_llama4}, {"minimax_m2", read_minimax_m2}, {"minimax_m3", read_minimax_m3},
+                                {"mimo_v2_flash", read_mimo}, {"step3p5", read_step3p},        {"step3p7", read_step3p},
+                                {"step3_text", read_step3},   {"gemma4_text", read_gemma4},    {"gemma4", read_gemma4}};
 
 }  // namespace
 

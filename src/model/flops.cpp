@@ -45,12 +45,20 @@ constexpr double kNone = 1e18;
 
 Reach decode_reach(std::int64_t context) {
   // One token that sees `context` tokens: position is the context itself.
-  return {1, double(context), [](double a, double) { return a; }, [](double cap, double a, double) { return std::min(a, cap); },
-          [](double c, double a, double) { return std::min(a, c); }, [](double r, double cap, double a, double) { return std::min(std::floor(a / r), cap); }};
+  return {1,
+          double(context),
+          [](double a, double) { return a; },
+          [](double cap, double a, double) { return std::min(a, cap); },
+          [](double c, double a, double) { return std::min(a, c); },
+          [](double r, double cap, double a, double) { return std::min(std::floor(a / r), cap); }};
 }
 Reach prefill_reach(std::int64_t tokens, std::int64_t cached) {
-  return {double(tokens), double(cached), range_full, range_capped,
-          [](double c, double a, double n) { return sum_chunked(c, a + n) - sum_chunked(c, a); }, range_entries};
+  return {double(tokens),
+          double(cached),
+          range_full,
+          range_capped,
+          [](double c, double a, double n) { return sum_chunked(c, a + n) - sum_chunked(c, a); },
+          range_entries};
 }
 
 enum class Mode { absorbed, naive, cheaper };  // cheaper: what a prefill kernel would choose
@@ -64,10 +72,10 @@ struct Sum {
   void operator()(const std::monostate&) const {}
   void operator()(const Gqa& a) const {
     const double per_pair = 2.0 * a.heads * (a.k_dim + a.v_dim);
-    const double pairs = a.window > 0       ? r.sum_capped(double(a.window))
-                         : a.chunk > 0      ? r.sum_chunked(double(a.chunk))
+    const double pairs = a.window > 0        ? r.sum_capped(double(a.window))
+                         : a.chunk > 0       ? r.sum_chunked(double(a.chunk))
                          : a.index_heads > 0 ? r.sum_capped(double(a.index_tokens))
-                                            : r.sum_full();
+                                             : r.sum_full();
     f.core += layers * per_pair * pairs;
     if (a.index_heads > 0) f.index += layers * 2.0 * a.index_heads * a.index_dim * r.sum_full();
   }

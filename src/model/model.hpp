@@ -27,7 +27,7 @@ struct Indexer {
 /// MHA, GQA, MQA, sliding window, chunked, block-sparse (MSA) and shared-low-rank-query (MFA) attention.
 struct Gqa {
   int heads = 0, kv_heads = 0, k_dim = 0, v_dim = 0;
-  int q_rank = 0;                     // MFA: D -> q_rank -> H*k_dim with a norm between; 0: plain query
+  int q_rank = 0;  // MFA: D -> q_rank -> H*k_dim with a norm between; 0: plain query
   bool qkv_bias = false, out_bias = false, sinks = false, no_v_proj = false;
   QkNorm qk_norm = QkNorm::none;
   Gate gate = Gate::none;
@@ -84,13 +84,13 @@ struct DenseFfn {
 };
 struct Moe {
   int experts = 0, top_k = 0;
-  double real_top_k = 0;        // choices that are real experts on average; below top_k where some cost nothing
+  double real_top_k = 0;  // choices that are real experts on average; below top_k where some cost nothing
   std::int64_t width = 0;
   int matrices = 3;
   std::int64_t shared_width = 0;  // all shared experts together
   std::int64_t latent = 0;        // width the routed experts work in; 0: hidden size
   bool latent_norm = false, router_bias = false, shared_gate = false, expert_bias = false, router_scales = false;
-  int zero_experts = 0;           // router outputs that cost nothing
+  int zero_experts = 0;  // router outputs that cost nothing
   bool operator==(const Moe&) const = default;
 };
 
@@ -98,8 +98,8 @@ struct Layer {
   Attention attention;
   std::optional<DenseFfn> dense;  // beside `moe` where a layer has both
   std::optional<Moe> moe;
-  int norms = 2;                  // norms of hidden size
-  int streams = 1;                // residual streams of hyper-connections; above 1 they carry weights
+  int norms = 2;    // norms of hidden size
+  int streams = 1;  // residual streams of hyper-connections; above 1 they carry weights
   bool attention_residual = false;
   bool operator==(const Layer&) const = default;
 };
@@ -112,16 +112,16 @@ struct LayerKind {
 
 struct Facts;
 struct Model {
-  std::string name, family;         // family: model_type of the configuration class
+  std::string name, family;  // family: model_type of the configuration class
   std::int64_t vocab = 0, hidden = 0, max_context = 0;
   bool tied = false;
-  int streams = 1;                  // hyper-connection streams of the whole model
+  int streams = 1;  // hyper-connection streams of the whole model
   bool attention_residual = false;
-  std::vector<LayerKind> kinds;     // in order of first appearance
+  std::vector<LayerKind> kinds;      // in order of first appearance
   std::vector<std::uint16_t> order;  // kind of each layer
   // MTP: layers drafted with, each repeated `mtp_count` times with its own projections and norms.
   int mtp_count = 0;
-  std::vector<Layer> mtp_layers;    // of one module
+  std::vector<Layer> mtp_layers;        // of one module
   std::string native_weights = "bf16";  // name of the weight scheme the vendor ships
   int layers() const { return int(order.size()); }
   void add(Layer layer);

@@ -121,9 +121,9 @@ double active_share(const Moe& e) { return (e.real_top_k > 0 ? e.real_top_k : do
 }  // namespace
 
 std::string_view name(Group g) {
-  constexpr std::string_view names[] = {"embed", "head", "norm", "attn", "bias", "sink", "linear_attn", "conv", "other", "compressor", "hc",
-                                        "attn_res", "latent", "dense_ffn", "router", "routed", "expert_bias", "shared", "indexer",
-                                        "indexer_bf16", "mtp_proj"};
+  constexpr std::string_view names[] = {"embed",  "head",   "norm",        "attn",   "bias",     "sink",         "linear_attn",
+                                        "conv",   "other",  "compressor",  "hc",     "attn_res", "latent",       "dense_ffn",
+                                        "router", "routed", "expert_bias", "shared", "indexer",  "indexer_bf16", "mtp_proj"};
   static_assert(std::size(names) == kGroups);
   return names[std::size_t(g)];
 }

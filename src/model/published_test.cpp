@@ -110,7 +110,8 @@ TEST(Published, Claims) {
     const Model m = load(name);
     const Parameters p = parameters(m);
     const bool v4 = m.family == "deepseek_v4";
-    const double bf16 = 2.0 * double(p.main[Group::head] + p.main[Group::router] + p.main[Group::compressor] + p.main[Group::indexer_bf16] + p.main[Group::hc]);
+    const double bf16 = 2.0 * double(p.main[Group::head] + p.main[Group::router] + p.main[Group::compressor] + p.main[Group::indexer_bf16] +
+                                     p.main[Group::hc]);
     const auto a = decode_attention_flops(m, 1000000);
     return decode_linear_flops(p) + bf16 + 2 * a.core + a.index * (v4 ? 0.5 : 1.0);
   };

@@ -31,8 +31,13 @@ void Reader::fail_at(std::string_view key, std::string what, std::string expecte
 
 void Reader::refuse(std::string_view key, bool on, std::string_view why) {
   if (!on || error_) return;
-  error_ = Error{ErrorCode::unsupported, file_, 0, std::string(key), fmt::format("is switched on, and {} of family {} is not accounted for", why, family_),
-                 "the switch off or absent", "numbers without it would be wrong, so there are none"};
+  error_ = Error{ErrorCode::unsupported,
+                 file_,
+                 0,
+                 std::string(key),
+                 fmt::format("is switched on, and {} of family {} is not accounted for", why, family_),
+                 "the switch off or absent",
+                 "numbers without it would be wrong, so there are none"};
 }
 
 std::int64_t Reader::size_or_zero(std::string_view key, std::int64_t fallback, std::int64_t limit) {
@@ -58,7 +63,8 @@ std::int64_t Reader::size_or_zero(std::string_view key, std::int64_t fallback, s
 std::int64_t Reader::size(std::string_view key, std::optional<std::int64_t> fallback, std::int64_t limit) {
   if (!has(key)) {
     if (!fallback) {
-      fail_at(key, "is missing", fmt::format("a whole number from 1 to {}", limit), fmt::format("a config of family {} must state it", family_));
+      fail_at(key, "is missing", fmt::format("a whole number from 1 to {}", limit),
+              fmt::format("a config of family {} must state it", family_));
     }
     return fallback.value_or(1);
   }
@@ -79,7 +85,8 @@ bool Reader::flag(std::string_view key, bool fallback) {
   if (v == nullptr) return fallback;
   if (v->is_boolean()) return v->get<bool>();
   if (v->is_number_integer() && (*v == 0 || *v == 1)) return *v == 1;
-  fail_at(key, fmt::format("{} is neither true nor false", v->dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60)), "true or false");
+  fail_at(key, fmt::format("{} is neither true nor false", v->dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60)),
+          "true or false");
   return fallback;
 }
 
@@ -152,21 +159,48 @@ struct ClassSizes {
   std::string_view family;
   std::int64_t hidden, vocab;
 };
-constexpr ClassSizes kClassSizes[] = {
-    {"llama", 4096, 32000},         {"mistral", 4096, 32000},        {"ministral3", 4096, 131072},      {"mixtral", 4096, 32000},
-    {"qwen2", 4096, 151936},        {"qwen2_moe", 2048, 151936},     {"qwen3", 4096, 151936},           {"qwen3_moe", 2048, 151936},
-    {"qwen3_next", 2048, 151936},   {"qwen3_5", 4096, 248320},       {"qwen3_5_text", 4096, 248320},    {"qwen3_5_moe", 2048, 248320},
-    {"qwen3_5_moe_text", 2048, 248320}, {"deepseek_v2", 4096, 102400}, {"deepseek_v3", 7168, 129280},   {"deepseek_v32", 7168, 129280},
-    {"deepseek_v4", 4096, 129280},  {"glm4_moe", 4096, 151552},      {"glm_moe_dsa", 6144, 154880},     {"gemma2", 2304, 256000},
-    {"gemma3", 2304, 262208},       {"gemma3_text", 2304, 262208},   {"gemma4", 2304, 262144},          {"gemma4_text", 2304, 262144},
-    {"gpt_oss", 2880, 201088},      {"jamba", 4096, 65536},          {"llama4_text", 5120, 202048},     {"longcat_flash", 6144, 131072},
-    {"minimax", 4096, 32000},       {"minimax_m2", 3072, 200064},    {"nemotron_h", 4096, 131072},      {"phi3", 3072, 32064},
-    {"olmo2", 4096, 50304},         {"kimi_linear", 2304, 163840},   {"step3p5", 4096, 128815},         {"mimo_v2_flash", 4096, 152576}};
+constexpr ClassSizes kClassSizes[] = {{"llama", 4096, 32000},
+                                      {"mistral", 4096, 32000},
+                                      {"ministral3", 4096, 131072},
+                                      {"mixtral", 4096, 32000},
+                                      {"qwen2", 4096, 151936},
+                                      {"qwen2_moe", 2048, 151936},
+                                      {"qwen3", 4096, 151936},
+                                      {"qwen3_moe", 2048, 151936},
+                                      {"qwen3_next", 2048, 151936},
+                                      {"qwen3_5", 4096, 248320},
+                                      {"qwen3_5_text", 4096, 248320},
+                                      {"qwen3_5_moe", 2048, 248320},
+                                      {"qwen3_5_moe_text", 2048, 248320},
+                                      {"deepseek_v2", 4096, 102400},
+                                      {"deepseek_v3", 7168, 129280},
+                                      {"deepseek_v32", 7168, 129280},
+                                      {"deepseek_v4", 4096, 129280},
+                                      {"glm4_moe", 4096, 151552},
+                                      {"glm_moe_dsa", 6144, 154880},
+                                      {"gemma2", 2304, 256000},
+                                      {"gemma3", 2304, 262208},
+                                      {"gemma3_text", 2304, 262208},
+                                      {"gemma4", 2304, 262144},
+                                      {"gemma4_text", 2304, 262144},
+                                      {"gpt_oss", 2880, 201088},
+                                      {"jamba", 4096, 65536},
+                                      {"llama4_text", 5120, 202048},
+                                      {"longcat_flash", 6144, 131072},
+                                      {"minimax", 4096, 32000},
+                                      {"minimax_m2", 3072, 200064},
+                                      {"nemotron_h", 4096, 131072},
+                                      {"phi3", 3072, 32064},
+                                      {"olmo2", 4096, 50304},
+                                      {"kimi_linear", 2304, 163840},
+                                      {"step3p5", 4096, 128815},
+                                      {"mimo_v2_flash", 4096, 152576}};
 
 }  // namespace
 
 void read_common(Reader& r, Model& m, bool tied_by_default) {
-  const auto sizes = std::find_if(std::begin(kClassSizes), std::end(kClassSizes), [&](const ClassSizes& c) { return c.family == r.family(); });
+  const auto sizes =
+      std::find_if(std::begin(kClassSizes), std::end(kClassSizes), [&](const ClassSizes& c) { return c.family == r.family(); });
   const bool known = sizes != std::end(kClassSizes);
   m.hidden = r.size("hidden_size", known ? std::optional(sizes->hidden) : std::nullopt, 1 << 18);
   m.vocab = r.size("vocab_size", known ? std::optional(sizes->vocab) : std::nullopt, 1 << 26);
@@ -181,12 +215,14 @@ Gqa read_gqa(Reader& r, const Model& m, std::optional<std::int64_t> heads, std::
   g.heads = r.count("num_attention_heads", heads);
   g.kv_heads = r.count("num_key_value_heads", kv_fallback == 0 ? g.heads : kv_fallback);
   if (!r.failed() && g.heads % g.kv_heads != 0) {
-    r.fail_at("num_key_value_heads", fmt::format("{} does not divide num_attention_heads {}", g.kv_heads, g.heads), "KV heads that divide the heads");
+    r.fail_at("num_key_value_heads", fmt::format("{} does not divide num_attention_heads {}", g.kv_heads, g.heads),
+              "KV heads that divide the heads");
   }
   if (r.has("head_dim") || dim) {
     g.k_dim = r.count("head_dim", dim, 1 << 14);
   } else if (m.hidden % g.heads != 0) {
-    r.fail_at("num_attention_heads", fmt::format("{} heads do not divide hidden_size {}", g.heads, m.hidden), "a divisor, or head_dim stated");
+    r.fail_at("num_attention_heads", fmt::format("{} heads do not divide hidden_size {}", g.heads, m.hidden),
+              "a divisor, or head_dim stated");
   } else {
     g.k_dim = int(m.hidden / g.heads);
   }

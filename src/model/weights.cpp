@@ -15,14 +15,14 @@ using Op = F::Operand;
 
 // Effective bits with scales. Sources: the vendors' quantization configs; OCP MX v1.0; NVIDIA ModelOpt; llama.cpp block layouts.
 constexpr F kBf16{"bf16", 16, Op::bf16};
-constexpr F kFp8{"fp8", 8 + 32.0 / 16384, Op::fp8};           // 128 x 128 block, fp32 scale
-constexpr F kFp8E8m0{"fp8-e8m0", 8 + 8.0 / 16384, Op::fp8};   // 128 x 128 block, one-byte scale
+constexpr F kFp8{"fp8", 8 + 32.0 / 16384, Op::fp8};          // 128 x 128 block, fp32 scale
+constexpr F kFp8E8m0{"fp8-e8m0", 8 + 8.0 / 16384, Op::fp8};  // 128 x 128 block, one-byte scale
 constexpr F kFp8Tensor{"fp8-tensor", 8, Op::fp8};
 constexpr F kMxfp8{"mxfp8", 8.25, Op::fp8};
 constexpr F kInt8{"int8", 8, Op::int8};
 constexpr F kNvfp4{"nvfp4", 4.5, Op::fp4};
 constexpr F kMxfp4{"mxfp4", 4.25, Op::fp4};
-constexpr F kInt4{"int4-g32", 4.5, Op::bf16};                 // weight only: dequantized before the product
+constexpr F kInt4{"int4-g32", 4.5, Op::bf16};  // weight only: dequantized before the product
 constexpr F kGptq{"gptq", 4 + 16.0 / 128, Op::bf16};
 constexpr F kAwq{"awq", 4 + 20.0 / 128, Op::bf16};
 constexpr F kQ8{"q8_0", 8.5, Op::bf16};
@@ -56,7 +56,12 @@ Result<WeightScheme> weight_scheme(const Model& m, std::string_view wanted) {
   std::vector<std::string_view> names{"native", "v4"};
   for (const auto& f : kUniform) names.push_back(f.name);
   for (const auto& f : kExpertsOnly) names.push_back(f.name);
-  return fail({ErrorCode::bad_input, {}, 0, "weights", fmt::format("'{}' is not a weight format", wanted.substr(0, 40)), fmt::format("one of {}", fmt::join(names, ", ")),
+  return fail({ErrorCode::bad_input,
+               {},
+               0,
+               "weights",
+               fmt::format("'{}' is not a weight format", wanted.substr(0, 40)),
+               fmt::format("one of {}", fmt::join(names, ", ")),
                did_you_mean(wanted, names)});
 }
 
@@ -65,12 +70,18 @@ const WeightFormat& format_of(const WeightScheme& s, Group g) {
     case Group::attn:
     case Group::linear_attn:
     case Group::indexer:
-    case Group::mtp_proj: return s.attention;
-    case Group::dense_ffn: return s.dense;
-    case Group::latent: return s.shared;
-    case Group::routed: return s.routed;
-    case Group::shared: return s.shared;
-    default: return s.rest;
+    case Group::mtp_proj:
+      return s.attention;
+    case Group::dense_ffn:
+      return s.dense;
+    case Group::latent:
+      return s.shared;
+    case Group::routed:
+      return s.routed;
+    case Group::shared:
+      return s.shared;
+    default:
+      return s.rest;
   }
 }
 

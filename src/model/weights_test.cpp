@@ -45,7 +45,12 @@ INSTANTIATE_TEST_SUITE_P(Published, Checkpoints,
                                          Row{"gpt-oss-120b", "native", 65.2, {5.0, 16.8, 56.1, 64.1}, 0.003},
                                          Row{"mimo-v2-flash", "native", 311.1, {15.5, 74.0, 269.2, 308.9}, 0.02},
                                          Row{"llama-3.1-70b", "bf16", 141.1, {139.0, 139.0, 139.0, 139.0}, 0.001}),
-                         [](const auto& row) { std::string s = row.param.model; for (auto& c : s) if (!isalnum(c)) c = '_'; return s; });
+                         [](const auto& row) {
+                           std::string s = row.param.model;
+                           for (auto& c : s)
+                             if (!isalnum(c)) c = '_';
+                           return s;
+                         });
 
 TEST(Weights, UnknownFormatNamesTheKnownOnes) {
   const auto bad = weight_scheme(load("llama-3.1-8b"), "fp6");

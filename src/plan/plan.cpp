@@ -19,23 +19,27 @@ void add_cost(const Question& q, Candidate& c) {
   const auto& s = c.state;
   const double cached = std::floor(q.workload.isl * q.workload.prefix_hit_rate), fresh = q.workload.isl - cached;
   const double steps = q.workload.osl / q.workload.tokens_per_step;
-  const cost::RequestTime time{std::min(s.prefill_s, s.prefill_without_cached_s), std::max(0.0, s.prefill_s - s.prefill_without_cached_s), s.decode_step_s * steps / s.batch};
+  const cost::RequestTime time{std::min(s.prefill_s, s.prefill_without_cached_s), std::max(0.0, s.prefill_s - s.prefill_without_cached_s),
+                               s.decode_step_s * steps / s.batch};
   const UsdPerSecond replica = q.accelerator_cost * double(c.placement.accelerators());
   c.cost = cost::token_cost(replica, s.requests_per_s, q.utilization, time, fresh, cached, q.workload.osl);
   c.usd_per_output_mtok = c.cost.per_request.value() / q.workload.osl * kMega;
 }
 
 std::string why_no_memory(const Question& q, const std::vector<Candidate>& all) {
-  const auto roomiest = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.memory.for_cache < b.memory.for_cache; });
+  const auto roomiest =
+      std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.memory.for_cache < b.memory.for_cache; });
   const auto& m = roomiest->memory;
   const auto& s = *q.subject;
   const double need = m.weights + m.reserve + step::rank_cache(s, roomiest->placement, std::int64_t(q.workload.isl + q.workload.osl));
   const double split = s.weight_bytes.total() / std::max(1.0, m.capacity - m.reserve);
   const double ranks = std::pow(2, std::ceil(std::log2(std::max(1.0, split * 1.05))));
-  return fmt::format("HBM: {} per accelerator would need {} ({} of weights, {} reserve, one sequence of cache), {} too much for the {} an engine may use of a {}. "
-                     "Weights alone take {}; about {:.0f} accelerators a replica would hold them, or a smaller weight format.",
-                     step::name(roomiest->placement), format_bytes(need), format_bytes(m.weights), format_bytes(m.reserve), format_bytes(need - m.capacity),
-                     format_bytes(m.capacity), s.chip.thing->name, format_bytes(s.weight_bytes.total()), ranks);
+  return fmt::format(
+      "HBM: {} per accelerator would need {} ({} of weights, {} reserve, one sequence of cache), {} too much for the {} an engine may use "
+      "of a {}. "
+      "Weights alone take {}; about {:.0f} accelerators a replica would hold them, or a smaller weight format.",
+      step::name(roomiest->placement), format_bytes(need), format_bytes(m.weights), format_bytes(m.reserve),
+      format_bytes(need - m.capacity), format_bytes(m.capacity), s.chip.thing->name, format_bytes(s.weight_bytes.total()), ranks);
 }
 
 std::string why_no_slo(const Question& q, const std::vector<Candidate>& all) {
@@ -51,8 +55,10 @@ std::string why_no_slo(const Question& q, const std::vector<Candidate>& all) {
     if (nearest == nullptr || excess(c) < excess(*nearest)) nearest = &c;
   }
   if (nearest == nullptr) return "no placement is left to try";
-  return fmt::format("{}: no placement meets the limits even with one request in flight. The nearest is {} with TTFT {} and TPOT {}; limits of at least that would do.",
-                     name(nearest->binding), step::name(nearest->placement), format_seconds(nearest->state.ttft_s), format_seconds(nearest->state.tpot_s));
+  return fmt::format(
+      "{}: no placement meets the limits even with one request in flight. The nearest is {} with TTFT {} and TPOT {}; limits of at least "
+      "that would do.",
+      name(nearest->binding), step::name(nearest->placement), format_seconds(nearest->state.ttft_s), format_seconds(nearest->state.tpot_s));
 }
 
 }  // namespace
@@ -75,7 +81,7 @@ std::vector<step::Placement> placements(const model::Model& m, const catalog::Ac
   for (const int tp : sizes(l.tp, l.max_accelerators)) {
     for (const int dp : sizes(l.dp, experts ? l.max_accelerators : 1)) {
       for (const int pp : sizes(l.pp, with_pipeline ? l.max_accelerators : 1)) {
-        for (const int ep : l.ep ? std::vector<int>{*l.ep} : experts && tp * dp > 1 ? std::vector<int>{1, tp * dp} : std::vector<int>{1}) {
+        for (const int ep : l.ep ? std::vector<int>{*l.ep} : experts&& tp* dp > 1 ? std::vector<int>{1, tp * dp} : std::vector<int>{1}) {
           const step::Placement p{tp, pp, dp, ep};
           const bool wired = tp * dp <= domain || (tp <= domain && chip.scaleout_bandwidth);  // tensor parallelism stays inside the domain
           if (p.accelerators() <= l.max_accelerators && (wired || l.tp || l.dp)) out.push_back(p);
@@ -113,7 +119,7 @@ Candidate evaluate(const Question& q, const step::StepTime& time) {
     c.binding = seats < c.sequences_fit ? Binding::max_num_seqs : Binding::cache_capacity;
   } else {
     c.binding = violated(q.limits, top);
-    double low = 1, high = most;  // low meets the limits, high does not
+    double low = 1, high = most;                     // low meets the limits, high does not
     while (high - low > std::max(1.0, low / 128)) {  // to the request, or within 0.8 % of many
       const double middle = std::floor((low + high) / 2);
       const auto s = serve::steady_state(time, q.workload, middle);
@@ -144,7 +150,9 @@ Result<Plan> cheapest(const Question& q) {
       JEVONS_TRY(const step::StepTime time, step::StepTime::make(*q.catalog, *q.subject, p));
       plan.candidates.push_back(evaluate(q, time));
     }
-    const bool holds = std::any_of(plan.candidates.begin(), plan.candidates.end(), [](const Candidate& c) { return c.binding != Binding::memory_for_weights && c.binding != Binding::cache_capacity; });
+    const bool holds = std::any_of(plan.candidates.begin(), plan.candidates.end(), [](const Candidate& c) {
+      return c.binding != Binding::memory_for_weights && c.binding != Binding::cache_capacity;
+    });
     if (holds || q.limits.pp) break;
   }
   const bool given = q.limits.tp || q.limits.pp || q.limits.dp || q.limits.ep;
@@ -154,11 +162,14 @@ Result<Plan> cheapest(const Question& q) {
     return a.feasible && a.usd_per_output_mtok < b.usd_per_output_mtok;
   });
   if (plan.candidates.empty()) {
-    plan.explanation = fmt::format("no placement of at most {} accelerators divides the model's heads and experts", q.limits.max_accelerators);
+    plan.explanation =
+        fmt::format("no placement of at most {} accelerators divides the model's heads and experts", q.limits.max_accelerators);
   } else if (plan.best().feasible) {
     plan.status = Status::optimal;
   } else {
-    const bool memory = std::all_of(plan.candidates.begin(), plan.candidates.end(), [](const Candidate& c) { return c.binding == Binding::memory_for_weights || c.binding == Binding::cache_capacity; });
+    const bool memory = std::all_of(plan.candidates.begin(), plan.candidates.end(), [](const Candidate& c) {
+      return c.binding == Binding::memory_for_weights || c.binding == Binding::cache_capacity;
+    });
     plan.explanation = memory ? why_no_memory(q, plan.candidates) : why_no_slo(q, plan.candidates);
   }
   return plan;

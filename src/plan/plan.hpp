@@ -12,10 +12,10 @@
 namespace jevons::plan {
 
 struct Limits {
-  std::optional<double> ttft_s, tpot_s;       // of the means
-  int max_accelerators = 8;                   // of one replica
-  double max_num_seqs = 1024;                 // decoding at once, per attention rank
-  std::optional<int> tp, pp, dp, ep;          // given by the user
+  std::optional<double> ttft_s, tpot_s;  // of the means
+  int max_accelerators = 8;              // of one replica
+  double max_num_seqs = 1024;            // decoding at once, per attention rank
+  std::optional<int> tp, pp, dp, ep;     // given by the user
 };
 
 struct Question {
@@ -24,7 +24,7 @@ struct Question {
   serve::Workload workload;
   Limits limits;
   UsdPerSecond accelerator_cost{};
-  double utilization = 1;                     // share of paid hours at the planned load
+  double utilization = 1;  // share of paid hours at the planned load
 };
 
 /// What keeps a candidate from being better, or from being possible at all.
@@ -36,18 +36,18 @@ struct Candidate {
   bool feasible = false;
   Binding binding = Binding::none;
   step::Memory memory;
-  double sequences_fit = 0;                   // sequences of full length that the cache holds
-  serve::SteadyState state;                   // at the chosen concurrency; at one request when infeasible
-  cost::TokenCost cost;                       // only when feasible
-  double usd_per_output_mtok = 0;             // whole cost of a request over its output tokens
+  double sequences_fit = 0;        // sequences of full length that the cache holds
+  serve::SteadyState state;        // at the chosen concurrency; at one request when infeasible
+  cost::TokenCost cost;            // only when feasible
+  double usd_per_output_mtok = 0;  // whole cost of a request over its output tokens
 };
 
 enum class Status : std::uint8_t { optimal, infeasible };
 struct Plan {
   Status status = Status::infeasible;
-  std::vector<Candidate> candidates;          // cheapest first, infeasible ones last
+  std::vector<Candidate> candidates;  // cheapest first, infeasible ones last
   std::size_t screened = 0;
-  std::string explanation;                    // of "infeasible": what binds and the nearest feasible change
+  std::string explanation;  // of "infeasible": what binds and the nearest feasible change
   const Candidate& best() const { return candidates.front(); }
 };
 

@@ -12,7 +12,8 @@ struct World {
   model::Model model;
   step::Subject subject;
   Question question;
-  World(std::string_view name, std::string_view chip, std::string_view weights = "native") : model{*model::parse_entry((*facts.find_model(name))->json, "x")} {
+  World(std::string_view name, std::string_view chip, std::string_view weights = "native")
+      : model{*model::parse_entry((*facts.find_model(name))->json, "x")} {
     subject.model = &model;
     subject.parameters = model::parameters(model);
     subject.weights = *model::weight_scheme(model, weights);

@@ -56,8 +56,9 @@ Json layout_json(const Table& t) {
 Json chart_json(const Chart& c) {
   Json series = Json::array();
   for (const auto& s : c.series) series.push_back({{"label", s.label}, {"x", s.x}, {"y", s.y}});
-  return {{"name", c.name}, {"title", c.title}, {"type", c.type}, {"x_label", c.x_label}, {"y_label", c.y_label},
-          {"log_x", c.log_x}, {"log_y", c.log_y}, {"categories", c.categories}, {"series", series}};
+  return {{"name", c.name},       {"title", c.title},           {"type", c.type},
+          {"x_label", c.x_label}, {"y_label", c.y_label},       {"log_x", c.log_x},
+          {"log_y", c.log_y},     {"categories", c.categories}, {"series", series}};
 }
 
 }  // namespace
@@ -89,8 +90,13 @@ Json to_json(const Document& d) {
   }
   j["facts"] = Json::array();
   for (const auto& f : d.facts) {
-    j["facts"].push_back({{"thing", f.thing}, {"key", f.key}, {"value", f.value}, {"kind", f.kind},
-                          {"confidence", f.confidence}, {"source", f.source}, {"date", f.date}});
+    j["facts"].push_back({{"thing", f.thing},
+                          {"key", f.key},
+                          {"value", f.value},
+                          {"kind", f.kind},
+                          {"confidence", f.confidence},
+                          {"source", f.source},
+                          {"date", f.date}});
   }
   return j;
 }

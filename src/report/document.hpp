@@ -23,10 +23,10 @@ struct Value {
 };
 
 struct Column {
-  std::string key;             // in JSON and CSV, unit included: "ttft_ms"
-  std::string label;           // on the page; a '\n' splits it over two lines
-  std::string format = "{}";   // fmt format of a number
-  Origin origin;               // empty for text columns
+  std::string key;            // in JSON and CSV, unit included: "ttft_ms"
+  std::string label;          // on the page; a '\n' splits it over two lines
+  std::string format = "{}";  // fmt format of a number
+  Origin origin;              // empty for text columns
 };
 using Cell = std::variant<std::monostate, double, std::string>;
 struct Table {

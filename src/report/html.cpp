@@ -36,7 +36,8 @@ std::string to_html(const nlohmann::ordered_json& result) {
   for (std::size_t at = 0; (at = data.find("</", at)) != std::string::npos; at += 3) data.replace(at, 2, "<\\/");
   std::string page(jevons_report_template, jevons_report_template_end);
   replace_mark(page, "@DATA@", data);
-  replace_mark(page, "@CHART_LIBRARY@", std::string_view(jevons_chart_library, std::size_t(jevons_chart_library_end - jevons_chart_library)));
+  replace_mark(page, "@CHART_LIBRARY@",
+               std::string_view(jevons_chart_library, std::size_t(jevons_chart_library_end - jevons_chart_library)));
   return page;
 }
 

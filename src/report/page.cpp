@@ -68,12 +68,15 @@ std::string explain_text(const Document& d, const Style& style) {
   }
   for (const auto& t : d.tables) {
     for (const auto& c : t.columns) {
-      if (!c.origin.kind.empty()) out += fmt::format("  {}\n      {}\n", style.bold(t.name + "[]." + c.key), wrap(origin_text(c.origin), 6));
+      if (!c.origin.kind.empty())
+        out += fmt::format("  {}\n      {}\n", style.bold(t.name + "[]." + c.key), wrap(origin_text(c.origin), 6));
     }
   }
   out += "\n" + style.bold("Facts used") + "\n";
   for (const auto& f : d.facts) {
-    out += "  " + wrap(fmt::format("{} {} = {} ({}, confidence {}; {}; {})", f.thing, f.key, f.value, f.kind, f.confidence, f.source, f.date), 6) + "\n";
+    out += "  " +
+           wrap(fmt::format("{} {} = {} ({}, confidence {}; {}; {})", f.thing, f.key, f.value, f.kind, f.confidence, f.source, f.date), 6) +
+           "\n";
   }
   return out;
 }

@@ -14,11 +14,17 @@ Document sample() {
   d.title = "A model, a workload";
   d.origin_file = "examples/a";
   d.version = "1";
-  d.answer = {{"Memory", "one user holds 4.92 GiB of cache, 9.5 x less than before, which is a long line that has to be broken so that it stays within the page"}};
+  d.answer = {{"Memory",
+               "one user holds 4.92 GiB of cache, 9.5 x less than before, which is a long line that has to be broken so that it stays "
+               "within the page"}};
   d.values = {{"memory.cache_bytes", "cache of one user", "bytes", 5.28e9, {"derived", "model::cache_stored", ""}},
               {"cost.band_low_usd", "low end", "USD", std::nullopt, {"derived", "no band: no measured case near", ""}}};
-  d.tables = {{"rows", "Rows", {{"name", "name", "{}", {}}, {"ttft_ms", "TTFT\nms", "{:.1f}", {"derived", "x", ""}}},
-               {{std::string("a, \"b\""), 12.345}, {std::string("c"), std::monostate{}}}, {"a note"}, true}};
+  d.tables = {{"rows",
+               "Rows",
+               {{"name", "name", "{}", {}}, {"ttft_ms", "TTFT\nms", "{:.1f}", {"derived", "x", ""}}},
+               {{std::string("a, \"b\""), 12.345}, {std::string("c"), std::monostate{}}},
+               {"a note"},
+               true}};
   d.notes = {"assumed: nothing"};
   return d;
 }

@@ -126,13 +126,19 @@ std::vector<Switch> switches_of(const plan::Question& q) {
   if (csa || has<model::Mla>(m, [](const auto&) { return true; })) {
     s.push_back({Technique::attention, csa ? "compressed attention (CSA, HCA)" : "latent attention (MLA)", "GQA with 8 KV heads of 128"});
   }
-  if (has<model::Mla>(m, [](const auto& a) { return a.indexer.has_value(); }) || has<model::Gqa>(m, [](const auto& a) { return a.index_heads > 0; })) {
+  if (has<model::Mla>(m, [](const auto& a) { return a.indexer.has_value(); }) ||
+      has<model::Gqa>(m, [](const auto& a) { return a.index_heads > 0; })) {
     s.push_back({Technique::sparsity, "sparse attention (top-k)", "attention to every token"});
   }
-  if (has<model::Gqa>(m, [](const auto& a) { return a.window > 0 || a.chunk > 0; })) s.push_back({Technique::windows, "sliding windows", "full attention in every layer"});
-  if (q.subject->cache_format != model::CacheFormat::bf16) s.push_back({Technique::cache_format, fmt::format("cache in {}", model::name(q.subject->cache_format)), "cache in bf16"});
-  if (q.subject->weights.name != "bf16") s.push_back({Technique::weight_format, fmt::format("weights in {}", q.subject->weights.name), "weights in bf16"});
-  if (q.workload.prefix_hit_rate > 0) s.push_back({Technique::prefix_cache, fmt::format("prefix cache, {:.0f} % hits", q.workload.prefix_hit_rate * 100), "every prompt computed anew"});
+  if (has<model::Gqa>(m, [](const auto& a) { return a.window > 0 || a.chunk > 0; }))
+    s.push_back({Technique::windows, "sliding windows", "full attention in every layer"});
+  if (q.subject->cache_format != model::CacheFormat::bf16)
+    s.push_back({Technique::cache_format, fmt::format("cache in {}", model::name(q.subject->cache_format)), "cache in bf16"});
+  if (q.subject->weights.name != "bf16")
+    s.push_back({Technique::weight_format, fmt::format("weights in {}", q.subject->weights.name), "weights in bf16"});
+  if (q.workload.prefix_hit_rate > 0)
+    s.push_back({Technique::prefix_cache, fmt::format("prefix cache, {:.0f} % hits", q.workload.prefix_hit_rate * 100),
+                 "every prompt computed anew"});
   if (q.workload.draft_tokens > 0) s.push_back({Technique::speculation, "multi-token prediction", "one token a step"});
   return s;
 }
@@ -143,12 +149,15 @@ Result<Ledger> ledger(const plan::Question& q, int stretch) {
   Ledger l;
   std::vector<Outcome> outcome(worlds);
   plan::Question judged = q;
-  const auto infeasible = [&] { return std::count_if(outcome.begin(), outcome.end(), [](const Outcome& o) { return !o.usd_per_output_mtok; }); };
+  const auto infeasible = [&] {
+    return std::count_if(outcome.begin(), outcome.end(), [](const Outcome& o) { return !o.usd_per_output_mtok; });
+  };
   // All combinations are judged in one space of deployments; it grows until each has an answer.
   for (const int round : {0, 1, 2}) {
     if (round == 1) {
       judged.limits.max_accelerators *= stretch;
-      l.note = fmt::format("Without some techniques no deployment of {} accelerators will do, so all are judged with up to {} a replica", q.limits.max_accelerators, judged.limits.max_accelerators);
+      l.note = fmt::format("Without some techniques no deployment of {} accelerators will do, so all are judged with up to {} a replica",
+                           q.limits.max_accelerators, judged.limits.max_accelerators);
     }
     if (round == 2) {
       judged.limits.ttft_s.reset();
@@ -161,7 +170,9 @@ Result<Ledger> ledger(const plan::Question& q, int stretch) {
     l.plans += worlds;
     if (infeasible() == 0) break;
   }
-  if (infeasible() > 0) l.note = fmt::format("{} of {} combinations fit no deployment of {} accelerators a replica: no shares in dollars", infeasible(), worlds, judged.limits.max_accelerators);
+  if (infeasible() > 0)
+    l.note = fmt::format("{} of {} combinations fit no deployment of {} accelerators a replica: no shares in dollars", infeasible(), worlds,
+                         judged.limits.max_accelerators);
   l.all_on = outcome[worlds - 1];
   l.all_off = outcome[0];
   std::vector<double> bytes, usd;

@@ -8,27 +8,27 @@ namespace jevons::savings {
 enum class Technique : std::uint8_t { attention, sparsity, windows, cache_format, weight_format, prefix_cache, speculation };
 struct Switch {
   Technique technique{};
-  std::string name;      // "latent attention (MLA) instead of GQA-8"
-  std::string off;       // what stands in its place
+  std::string name;  // "latent attention (MLA) instead of GQA-8"
+  std::string off;   // what stands in its place
 };
 
 /// The deployment with the techniques of `mask` on (bit i: switches[i]) and the others replaced.
 struct Outcome {
-  double cache_bytes_per_user = 0;                  // one sequence at the workload's context
-  std::optional<double> users_per_accelerator;      // sequences in flight over accelerators; nothing when infeasible
-  std::optional<double> usd_per_output_mtok;        // whole cost over output tokens
-  std::string why;                                  // of infeasible
+  double cache_bytes_per_user = 0;              // one sequence at the workload's context
+  std::optional<double> users_per_accelerator;  // sequences in flight over accelerators; nothing when infeasible
+  std::optional<double> usd_per_output_mtok;    // whole cost over output tokens
+  std::string why;                              // of infeasible
 };
 struct Row {
   Switch what;
-  Outcome without;                                  // this one off, all others on
-  std::optional<double> shapley_usd;                // its share of (all off - all on), USD per output Mtok
-  double shapley_log_bytes = 0;                     // its share of ln(bytes per user, all off / all on)
+  Outcome without;                    // this one off, all others on
+  std::optional<double> shapley_usd;  // its share of (all off - all on), USD per output Mtok
+  double shapley_log_bytes = 0;       // its share of ln(bytes per user, all off / all on)
 };
 struct Ledger {
   Outcome all_on, all_off;
   std::vector<Row> rows;
-  std::string note;                                 // what had to be lifted so that every combination has an answer, or why one has none
+  std::string note;  // what had to be lifted so that every combination has an answer, or why one has none
   std::size_t plans = 0;
 };
 

@@ -12,7 +12,8 @@ struct World {
   model::Model model;
   step::Subject subject;
   plan::Question question;
-  World(std::string_view name, std::string_view chip, std::string_view weights, model::CacheFormat cache) : model{*model::parse_entry((*facts.find_model(name))->json, "x")} {
+  World(std::string_view name, std::string_view chip, std::string_view weights, model::CacheFormat cache)
+      : model{*model::parse_entry((*facts.find_model(name))->json, "x")} {
     subject.model = &model;
     subject.parameters = model::parameters(model);
     subject.weights = *model::weight_scheme(model, weights);
@@ -20,7 +21,8 @@ struct World {
     subject.cache_format = model::resolve(model, cache);
     subject.cache = model::cache_groups(model, subject.cache_format);
     subject.chip = catalog::accelerator(**facts.find(catalog::Section::accelerator, chip));
-    question = {&facts, &subject, {.isl = 4000, .osl = 500, .prefix_hit_rate = 0.5}, {.tpot_s = 0.06, .max_accelerators = 8}, usd_per_hour(2), 1};
+    question = {&facts,          &subject, {.isl = 4000, .osl = 500, .prefix_hit_rate = 0.5}, {.tpot_s = 0.06, .max_accelerators = 8},
+                usd_per_hour(2), 1};
   }
 };
 

@@ -14,9 +14,12 @@ int heads_of(const model::Attention& a) {
   return std::visit(
       [](const auto& x) {
         using A = std::decay_t<decltype(x)>;
-        if constexpr (std::is_same_v<A, std::monostate> || std::is_same_v<A, model::Mamba1>) return 0;
-        else if constexpr (std::is_same_v<A, model::GatedDeltaNet>) return x.v_heads;
-        else return x.heads;
+        if constexpr (std::is_same_v<A, std::monostate> || std::is_same_v<A, model::Mamba1>)
+          return 0;
+        else if constexpr (std::is_same_v<A, model::GatedDeltaNet>)
+          return x.v_heads;
+        else
+          return x.heads;
       },
       a);
 }
@@ -32,20 +35,25 @@ std::string name(const Placement& p) {
 }
 
 Result<void> check_placement(const model::Model& m, const Placement& p) {
-  const auto refuse = [](std::string key, std::string what, std::string expected) { return bad_input("placement." + key, std::move(what), std::move(expected)); };
+  const auto refuse = [](std::string key, std::string what, std::string expected) {
+    return bad_input("placement." + key, std::move(what), std::move(expected));
+  };
   if (p.tp < 1 || p.pp < 1 || p.dp < 1 || p.ep < 1) return refuse("tp", "a size below 1", "sizes of at least 1");
   if (p.pp > m.layers()) return refuse("pp", fmt::format("{} stages for {} layers", p.pp, m.layers()), "at most one stage a layer");
   bool experts = false;
   for (const auto& k : m.kinds) {
     const int heads = heads_of(k.layer.attention);
-    if (heads > 0 && heads % p.tp != 0) return refuse("tp", fmt::format("{} does not divide {} attention heads", p.tp, heads), "a divisor of the heads");
+    if (heads > 0 && heads % p.tp != 0)
+      return refuse("tp", fmt::format("{} does not divide {} attention heads", p.tp, heads), "a divisor of the heads");
     if (k.layer.moe) {
       experts = true;
-      if (p.ep > 1 && k.layer.moe->experts % p.ep != 0) return refuse("ep", fmt::format("{} does not divide {} experts", p.ep, k.layer.moe->experts), "a divisor of the experts");
+      if (p.ep > 1 && k.layer.moe->experts % p.ep != 0)
+        return refuse("ep", fmt::format("{} does not divide {} experts", p.ep, k.layer.moe->experts), "a divisor of the experts");
     }
   }
   if (p.ep > 1 && !experts) return refuse("ep", "set for a model without experts", "1");
-  if (p.ep > 1 && (p.tp * p.dp) % p.ep != 0) return refuse("ep", fmt::format("{} does not divide tp x dp = {}", p.ep, p.tp * p.dp), "a divisor of tp x dp");
+  if (p.ep > 1 && (p.tp * p.dp) % p.ep != 0)
+    return refuse("ep", fmt::format("{} does not divide tp x dp = {}", p.ep, p.tp * p.dp), "a divisor of tp x dp");
   return {};
 }
 

@@ -35,7 +35,7 @@ struct Subject {
 
 /// Bytes on the fullest rank.
 struct Memory {
-  double capacity = 0;   // what the engine may use: memory x utilization
+  double capacity = 0;  // what the engine may use: memory x utilization
   double weights = 0, reserve = 0;
   double for_cache = 0;  // capacity - weights - reserve; negative: does not fit
   bool fits() const { return for_cache > 0; }

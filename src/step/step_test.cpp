@@ -15,7 +15,8 @@ const catalog::Catalog& facts() {
 struct World {
   model::Model model;
   Subject subject;
-  World(std::string_view name, std::string_view chip, std::string_view weights = "native", model::CacheFormat cache = model::CacheFormat::bf16)
+  World(std::string_view name, std::string_view chip, std::string_view weights = "native",
+        model::CacheFormat cache = model::CacheFormat::bf16)
       : model{*model::parse_entry((*facts().find_model(name))->json, "x")} {
     subject.model = &model;
     subject.parameters = model::parameters(model);
@@ -31,10 +32,10 @@ struct World {
 TEST(Placement, RefusesWhatDoesNotDivide) {
   const World w("llama-3.1-8b", "h100-sxm"), moe("deepseek-v3", "h200-sxm");
   EXPECT_TRUE(check_placement(w.model, {8, 1, 1, 1}));
-  EXPECT_FALSE(check_placement(w.model, {3, 1, 1, 1}));          // 32 heads
-  EXPECT_FALSE(check_placement(w.model, {2, 1, 1, 2}));          // no experts
-  EXPECT_FALSE(check_placement(w.model, {1, 64, 1, 1}));         // 32 layers
-  EXPECT_FALSE(check_placement(moe.model, {8, 1, 1, 3}));        // 256 experts, 8 ranks
+  EXPECT_FALSE(check_placement(w.model, {3, 1, 1, 1}));    // 32 heads
+  EXPECT_FALSE(check_placement(w.model, {2, 1, 1, 2}));    // no experts
+  EXPECT_FALSE(check_placement(w.model, {1, 64, 1, 1}));   // 32 layers
+  EXPECT_FALSE(check_placement(moe.model, {8, 1, 1, 3}));  // 256 experts, 8 ranks
   EXPECT_FALSE(check_placement(moe.model, {0, 1, 1, 1}));
 }
 
@@ -76,7 +77,8 @@ TEST(StepTime, NeverBelowTheWeightsOverTheBandwidth) {
 TEST(StepTime, PublishedPoints) {
   // Published serving benchmarks at low concurrency, TPOT in ms: the step alone is most of it. Within the band of 20 %.
   const World llama("llama-3.1-70b", "h200-sxm", "fp8");
-  EXPECT_NEAR(llama.time({1, 1, 1, 1}).seconds({4, 1400, 0, 0}) * 1e3, 20.0, 4.0);  // 73 % of the weight-streaming bound (70.6 GB / 4.8 TB/s = 14.7 ms)
+  EXPECT_NEAR(llama.time({1, 1, 1, 1}).seconds({4, 1400, 0, 0}) * 1e3, 20.0,
+              4.0);  // 73 % of the weight-streaming bound (70.6 GB / 4.8 TB/s = 14.7 ms)
 }
 
 TEST(StepTime, MonotoneInEverything) {

@@ -41,11 +41,16 @@ double short_kernels(const model::Attention& a) {
   return std::visit(
       [](const auto& x) -> double {
         using A = std::decay_t<decltype(x)>;
-        if constexpr (std::is_same_v<A, std::monostate>) return 2;
-        else if constexpr (std::is_same_v<A, model::Gqa>) return (x.qk_norm == model::QkNorm::per_layer ? 8 : x.qk_norm == model::QkNorm::per_head ? 6 : 5) + (x.index_heads > 0 ? 7 : 0);
-        else if constexpr (std::is_same_v<A, model::Mla>) return x.indexer && x.indexer->own ? 16 : 9;
-        else if constexpr (std::is_same_v<A, model::Csa>) return x.indexer.heads > 0 ? 16 : 12;
-        else return 10;
+        if constexpr (std::is_same_v<A, std::monostate>)
+          return 2;
+        else if constexpr (std::is_same_v<A, model::Gqa>)
+          return (x.qk_norm == model::QkNorm::per_layer ? 8 : x.qk_norm == model::QkNorm::per_head ? 6 : 5) + (x.index_heads > 0 ? 7 : 0);
+        else if constexpr (std::is_same_v<A, model::Mla>)
+          return x.indexer && x.indexer->own ? 16 : 9;
+        else if constexpr (std::is_same_v<A, model::Csa>)
+          return x.indexer.heads > 0 ? 16 : 12;
+        else
+          return 10;
       },
       a);
 }
@@ -54,11 +59,16 @@ double attention_gemms(const model::Attention& a) {
   return std::visit(
       [](const auto& x) -> double {
         using A = std::decay_t<decltype(x)>;
-        if constexpr (std::is_same_v<A, std::monostate>) return 0;
-        else if constexpr (std::is_same_v<A, model::Mla>) return 5 + (x.indexer && x.indexer->own ? 3 : 0);
-        else if constexpr (std::is_same_v<A, model::Csa>) return 5 + (x.ratio > 0 ? 1 : 0) + (x.indexer.heads > 0 ? 2 : 0);
-        else if constexpr (std::is_same_v<A, model::Gqa>) return x.q_rank > 0 ? 3 : 2;
-        else return 3;
+        if constexpr (std::is_same_v<A, std::monostate>)
+          return 0;
+        else if constexpr (std::is_same_v<A, model::Mla>)
+          return 5 + (x.indexer && x.indexer->own ? 3 : 0);
+        else if constexpr (std::is_same_v<A, model::Csa>)
+          return 5 + (x.ratio > 0 ? 1 : 0) + (x.indexer.heads > 0 ? 2 : 0);
+        else if constexpr (std::is_same_v<A, model::Gqa>)
+          return x.q_rank > 0 ? 3 : 2;
+        else
+          return 3;
       },
       a);
 }
@@ -69,7 +79,8 @@ std::string_view constants_name(const catalog::Accelerator& chip) {
 }
 
 // gemm and moe: endings of the constants' names for the formats in use.
-Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Operand gemm, std::string_view moe) {
+Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Operand gemm,
+                                       std::string_view moe) {
   KernelConstants c{};
   const std::string_view own = chip.thing->attribute("kernel_constants");
   c.borrowed = own.empty();
@@ -111,7 +122,9 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
   if (c.borrowed) {
     JEVONS_TRY(band, catalog.find(catalog::Section::efficiency, "borrowed"));
     // A chip's own measured fractions replace borrowed ones where it has them.
-    const auto gemm_own = gemm == Operand::bf16 ? chip.gemm_bf16_fraction : gemm == Operand::int8 ? chip.gemm_int8_fraction : chip.gemm_fp8_fraction;
+    const auto gemm_own = gemm == Operand::bf16   ? chip.gemm_bf16_fraction
+                          : gemm == Operand::int8 ? chip.gemm_int8_fraction
+                                                  : chip.gemm_fp8_fraction;
     c.gemm_fraction = gemm_own.value_or(c.gemm_fraction);
     c.weight_stream = chip.hbm_fraction.value_or(c.weight_stream);
   }
@@ -124,8 +137,9 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
 Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& s, const Placement& p) {
   JEVONS_CHECK(check_placement(*s.model, p));
   const auto lacks = [&](std::string_view key) {
-    return fail({ErrorCode::bad_input, std::string(s.chip.thing->file), 0, std::string(key), fmt::format("{} has no {} in the catalogue", s.chip.thing->name, key),
-                 "a value with its source", "no public figure was found; give yours with --catalog DIR"});
+    return fail({ErrorCode::bad_input, std::string(s.chip.thing->file), 0, std::string(key),
+                 fmt::format("{} has no {} in the catalogue", s.chip.thing->name, key), "a value with its source",
+                 "no public figure was found; give yours with --catalog DIR"});
   };
   if (!s.chip.hbm_bandwidth) return lacks("hbm_bandwidth");
   if (!s.chip.memory) return lacks("memory");
@@ -139,7 +153,8 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
   const Operand routed = !mxfp4 ? s.weights.routed.operand : kernels->attribute("mxfp4_operand") == "fp8" ? Operand::fp8 : Operand::bf16;
   const Peak gemm = peak_of(s.chip, s.weights.attention.operand), moe = peak_of(s.chip, routed);
   if (gemm.used != s.weights.attention.operand || moe.used != routed) {
-    t.operand_note = fmt::format("{} has no units for {}: weights are dequantized and multiplied in bf16", s.chip.thing->name, s.weights.name);
+    t.operand_note =
+        fmt::format("{} has no units for {}: weights are dequantized and multiplied in bf16", s.chip.thing->name, s.weights.name);
   }
   JEVONS_TRY(t.constants_, read_constants(catalog, s.chip, gemm.used, mxfp4 ? "mxfp4" : suffix(s.weights.routed.operand)));
   t.bandwidth_ = s.chip.hbm_bandwidth->value.value();
@@ -156,7 +171,8 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
     KindCost kc;
     kc.count = double(k.count) / p.pp;
     const auto bits = [&](Group g) { return model::format_of(s.weights, g).bits / 8; };
-    for (const Group g : {Group::attn, Group::linear_attn, Group::compressor, Group::indexer, Group::indexer_bf16, Group::latent, Group::dense_ffn, Group::shared, Group::router, Group::hc}) {
+    for (const Group g : {Group::attn, Group::linear_attn, Group::compressor, Group::indexer, Group::indexer_bf16, Group::latent,
+                          Group::dense_ffn, Group::shared, Group::router, Group::hc}) {
       const double split = g == Group::router || g == Group::hc ? 1 : p.tp;  // held by every rank
       kc.gemm_bytes += double(c[g]) * bits(g) / split;
       kc.gemm_flops_per_token += 2.0 * double(c[g]) / split;
@@ -215,8 +231,8 @@ StepTime::Parts StepTime::parts(const Step& x) const {
   const Subject& s = *subject_;
   const Placement& p = placement_;
   Parts out;
-  const double tokens = x.decode_sequences + x.prefill_tokens;   // of the replica: what the experts see
-  const double own = tokens / p.dp;                               // of one attention rank
+  const double tokens = x.decode_sequences + x.prefill_tokens;  // of the replica: what the experts see
+  const double own = tokens / p.dp;                             // of one attention rank
   const double row = 2.0 * double(s.model->hidden);
   for (const auto& k : kinds_) {
     const double flops = own * k.gemm_flops_per_token / (c.gemm_fraction * gemm_peak_);
@@ -226,18 +242,24 @@ StepTime::Parts StepTime::parts(const Step& x) const {
     out.small += k.count * k.short_kernels * c.short_kernel;
     out.communication += k.count * k.reductions * all_reduce_seconds(own * row);
     if (k.has_moe && p.dp > 1) {  // dispatch and combine between attention ranks
-      out.communication += 2 * k.count * fabric::all_to_all_time(Seconds{c.dispatch_alpha}, BytesPerSecond{dispatch_bandwidth_}, own, Bytes{row}, p.dp, k.top_k).value();
+      out.communication +=
+          2 * k.count *
+          fabric::all_to_all_time(Seconds{c.dispatch_alpha}, BytesPerSecond{dispatch_bandwidth_}, own, Bytes{row}, p.dp, k.top_k).value();
     }
   }
   const double sampled = x.decode_sequences / p.dp + (x.prefill_tokens > 0 ? 1 : 0);
   // The head runs in the last stage only.
-  out.gemm += (smooth_max(head_bytes_ / (c.weight_stream * bandwidth_), sampled * head_flops_per_token_ / (c.gemm_fraction * bf16_peak_), 3) + c.gemm_floor) / p.pp;
+  out.gemm +=
+      (smooth_max(head_bytes_ / (c.weight_stream * bandwidth_), sampled * head_flops_per_token_ / (c.gemm_fraction * bf16_peak_), 3) +
+       c.gemm_floor) /
+      p.pp;
   if (x.decode_sequences > 0) {
     double read = 0;
     for (const auto& g : s.cache) read += model::cache_read(std::span(&g, 1), std::int64_t(x.decode_context)) * rank_share(g, p.tp);
     const auto f = model::decode_attention_flops(*s.model, std::int64_t(x.decode_context));
     const double per_rank = x.decode_sequences / p.dp / p.pp;
-    out.attention += smooth_max(per_rank * read / (c.kv_stream * bandwidth_), per_rank * f.total() / p.tp / (c.decode_attention * bf16_peak_), 4);
+    out.attention +=
+        smooth_max(per_rank * read / (c.kv_stream * bandwidth_), per_rank * f.total() / p.tp / (c.decode_attention * bf16_peak_), 4);
   }
   if (x.prefill_tokens > 0) {
     const auto f = model::prefill_flops(*s.model, s.parameters, std::int64_t(x.prefill_tokens), std::int64_t(x.prefill_cached));
@@ -259,8 +281,13 @@ std::vector<Term> StepTime::terms(const Step& step) const {
   micro.decode_sequences /= placement_.pp;
   const Parts t = parts(micro);
   const double n = placement_.pp;
-  return {{"dense products", t.gemm * n}, {"experts", t.moe * n}, {"attention over the cache", t.attention * n}, {"prefill attention", t.prefill_attention * n},
-          {"communication", t.communication * n}, {"short kernels", t.small * n}, {"host", t.host * n}};
+  return {{"dense products", t.gemm * n},
+          {"experts", t.moe * n},
+          {"attention over the cache", t.attention * n},
+          {"prefill attention", t.prefill_attention * n},
+          {"communication", t.communication * n},
+          {"short kernels", t.small * n},
+          {"host", t.host * n}};
 }
 
 double StepTime::prefill_bound(double tokens, double cached) const {

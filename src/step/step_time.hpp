@@ -11,19 +11,20 @@ namespace jevons::step {
 /// Constants of one kernel generation, read from catalog/efficiency/<name>.yaml.
 struct KernelConstants {
   const catalog::Thing* thing = nullptr;
-  bool borrowed = false;   // the chip has no measurements of its own
-  double band = 0.2;       // 90 % of predictions lie within this relative error
-  double weight_stream, kv_stream, decode_attention, prefill_attention, attention_floor, short_kernel, host_per_sequence, expert_cost, routing_exponent, dispatch_alpha, dispatch_fraction;
+  bool borrowed = false;  // the chip has no measurements of its own
+  double band = 0.2;      // 90 % of predictions lie within this relative error
+  double weight_stream, kv_stream, decode_attention, prefill_attention, attention_floor, short_kernel, host_per_sequence, expert_cost,
+      routing_exponent, dispatch_alpha, dispatch_fraction;
   double gemm_floor, gemm_fraction, moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;  // for the formats used
-  double allreduce_alpha[3], allreduce_beta[3], allreduce_kink[3];                              // 2, 4, 8 ranks
+  double allreduce_alpha[3], allreduce_beta[3], allreduce_kink[3];                               // 2, 4, 8 ranks
 };
 
 /// What one step does on one replica.
 struct Step {
-  double decode_sequences = 0;   // all attention ranks together
-  double decode_context = 0;     // mean cached tokens of a decoding sequence
-  double prefill_tokens = 0;     // new prompt tokens in this step
-  double prefill_cached = 0;     // tokens of that prompt already in cache
+  double decode_sequences = 0;  // all attention ranks together
+  double decode_context = 0;    // mean cached tokens of a decoding sequence
+  double prefill_tokens = 0;    // new prompt tokens in this step
+  double prefill_cached = 0;    // tokens of that prompt already in cache
 };
 
 /// One term of a step's time, for --explain.

@@ -31,7 +31,8 @@ struct Reader {
     }
     if (trace.size() == 0) first_ns = at_ns;
     at_ns -= first_ns;
-    if (trace.size() > 0 && at_ns < trace.arrival_ns.back()) return error(row, "arrival", "before the row above it", "rows in order of arrival");
+    if (trace.size() > 0 && at_ns < trace.arrival_ns.back())
+      return error(row, "arrival", "before the row above it", "rows in order of arrival");
     trace.arrival_ns.push_back(at_ns);
     trace.input_tokens.push_back(std::int32_t(input));
     trace.output_tokens.push_back(std::int32_t(output));
@@ -44,14 +45,17 @@ Result<void> read_jsonl(Reader& r, const std::vector<std::string_view>& lines) {
     const int row = int(i) + 1;
     if (trim(lines[i]).empty()) continue;
     const auto j = nlohmann::json::parse(lines[i], nullptr, false);
-    if (j.is_discarded() || !j.is_object()) return r.error(row, "", i + 1 == lines.size() ? "a cut last line" : "not a JSON object", "{\"timestamp\": ms, \"input_length\": …}");
+    if (j.is_discarded() || !j.is_object())
+      return r.error(row, "", i + 1 == lines.size() ? "a cut last line" : "not a JSON object", "{\"timestamp\": ms, \"input_length\": …}");
     for (const auto* key : {"timestamp", "input_length", "output_length"}) {
       if (!j.contains(key) || !j[key].is_number()) return r.error(row, key, "is missing or no number", "a number");
     }
     const double ms = j["timestamp"].get<double>();
     if (!(ms >= 0 && ms < 1e13)) return r.error(row, "timestamp", "out of range", "milliseconds from 0");
-    if (!(j["input_length"].get<double>() < 1e15) || !(j["output_length"].get<double>() < 1e15)) return r.error(row, "input_length", "absurd length", "tokens");
-    JEVONS_CHECK(r.add(row, std::llround(ms * 1e6), std::int64_t(j["input_length"].get<double>()), std::int64_t(j["output_length"].get<double>())));
+    if (!(j["input_length"].get<double>() < 1e15) || !(j["output_length"].get<double>() < 1e15))
+      return r.error(row, "input_length", "absurd length", "tokens");
+    JEVONS_CHECK(
+        r.add(row, std::llround(ms * 1e6), std::int64_t(j["input_length"].get<double>()), std::int64_t(j["output_length"].get<double>())));
     r.trace.block_begin.push_back(std::uint32_t(r.trace.block_ids.size()));
     if (!j.contains("hash_ids")) continue;
     if (!j["hash_ids"].is_array()) return r.error(row, "hash_ids", "is not a list", "block ids");
@@ -75,8 +79,8 @@ bool parse_time(std::string_view text, std::int64_t& ns) {
   double seconds = 0;
   if (parse(text, seconds) && seconds >= 0 && seconds < 1e9) return ns = std::llround(seconds * 1e9), true;
   int day = 0, hour = 0, minute = 0, year = 0, month = 0;
-  if (text.size() < 19 || !parse(text.substr(0, 4), year) || !parse(text.substr(5, 2), month) || !parse(text.substr(8, 2), day) || !parse(text.substr(11, 2), hour) ||
-      !parse(text.substr(14, 2), minute) || !parse(text.substr(17), seconds)) {
+  if (text.size() < 19 || !parse(text.substr(0, 4), year) || !parse(text.substr(5, 2), month) || !parse(text.substr(8, 2), day) ||
+      !parse(text.substr(11, 2), hour) || !parse(text.substr(14, 2), minute) || !parse(text.substr(17), seconds)) {
     return false;
   }
   // Days since the civil epoch (Howard Hinnant, "chrono-compatible low-level date algorithms").
@@ -89,22 +93,30 @@ bool parse_time(std::string_view text, std::int64_t& ns) {
 Result<void> read_csv(Reader& r, const std::vector<std::string_view>& lines) {
   const auto header = csv_cells(lines[0]);
   const auto column = [&](std::initializer_list<std::string_view> names) {
-    return std::find_if(header.begin(), header.end(), [&](const std::string& h) { return std::find(names.begin(), names.end(), h) != names.end(); }) - header.begin();
+    return std::find_if(header.begin(), header.end(),
+                        [&](const std::string& h) { return std::find(names.begin(), names.end(), h) != names.end(); }) -
+           header.begin();
   };
-  const auto time = column({"TIMESTAMP", "arrival_s"}), input = column({"ContextTokens", "input_tokens"}), output = column({"GeneratedTokens", "output_tokens"});
+  const auto time = column({"TIMESTAMP", "arrival_s"}), input = column({"ContextTokens", "input_tokens"}),
+             output = column({"GeneratedTokens", "output_tokens"});
   const auto width = std::ptrdiff_t(header.size());
   if (time == width || input == width || output == width) {
-    return r.error(1, "", "unknown columns", "TIMESTAMP,ContextTokens,GeneratedTokens or arrival_s,input_tokens,output_tokens, or Mooncake JSONL");
+    return r.error(1, "", "unknown columns",
+                   "TIMESTAMP,ContextTokens,GeneratedTokens or arrival_s,input_tokens,output_tokens, or Mooncake JSONL");
   }
   for (std::size_t i = 1; i < lines.size(); ++i) {
     const int row = int(i) + 1;
     if (trim(lines[i]).empty()) continue;
     const auto cells = csv_cells(lines[i]);
-    if (std::ptrdiff_t(cells.size()) != width) return r.error(row, "", fmt::format("{} cells", cells.size()), fmt::format("{} cells, as in the header", width));
+    if (std::ptrdiff_t(cells.size()) != width)
+      return r.error(row, "", fmt::format("{} cells", cells.size()), fmt::format("{} cells, as in the header", width));
     std::int64_t ns = 0, in = 0, out = 0;
-    if (!parse_time(cells[std::size_t(time)], ns)) return r.error(row, header[std::size_t(time)], fmt::format("'{}'", cells[std::size_t(time)].substr(0, 40)), "a time");
-    if (!parse(std::string_view(cells[std::size_t(input)]), in)) return r.error(row, header[std::size_t(input)], "is no whole number", "tokens");
-    if (!parse(std::string_view(cells[std::size_t(output)]), out)) return r.error(row, header[std::size_t(output)], "is no whole number", "tokens");
+    if (!parse_time(cells[std::size_t(time)], ns))
+      return r.error(row, header[std::size_t(time)], fmt::format("'{}'", cells[std::size_t(time)].substr(0, 40)), "a time");
+    if (!parse(std::string_view(cells[std::size_t(input)]), in))
+      return r.error(row, header[std::size_t(input)], "is no whole number", "tokens");
+    if (!parse(std::string_view(cells[std::size_t(output)]), out))
+      return r.error(row, header[std::size_t(output)], "is no whole number", "tokens");
     JEVONS_CHECK(r.add(row, ns, in, out));
   }
   return {};
@@ -117,8 +129,10 @@ Result<Trace> read_trace(const std::string& text, const std::string& file) {
   const auto lines = split(text, '\n');
   const auto start = trim(std::string_view(text).substr(0, 100));
   if (start.empty()) return r.error(1, "", "is empty", "requests");
-  if (start.front() == '{') JEVONS_CHECK(read_jsonl(r, lines));
-  else JEVONS_CHECK(read_csv(r, lines));
+  if (start.front() == '{')
+    JEVONS_CHECK(read_jsonl(r, lines));
+  else
+    JEVONS_CHECK(read_csv(r, lines));
   if (r.trace.size() == 0) return r.error(1, "", "holds no request", "at least one");
   return std::move(r.trace);
 }

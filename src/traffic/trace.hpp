@@ -10,7 +10,7 @@ namespace jevons::traffic {
 
 /// Requests of a trace, one array a field.
 struct Trace {
-  std::vector<std::int64_t> arrival_ns;   // from the first request on, never falling
+  std::vector<std::int64_t> arrival_ns;  // from the first request on, never falling
   std::vector<std::int32_t> input_tokens, output_tokens;
   // Prefix blocks of request i: block_ids[block_begin[i] .. block_begin[i + 1]); equal leading ids share a prefix. Empty when not recorded.
   std::vector<std::uint64_t> block_ids;

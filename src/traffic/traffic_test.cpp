@@ -16,7 +16,10 @@ std::string error_of(const std::string& text) {
 }
 
 TEST(Trace, ReadsBothForms) {
-  const auto m = read_trace("{\"timestamp\": 5, \"input_length\": 1000, \"output_length\": 10, \"hash_ids\": [1, 2]}\n{\"timestamp\": 1005, \"input_length\": 600, \"output_length\": 20, \"hash_ids\": [1, 3]}\n", "t");
+  const auto m = read_trace(
+      "{\"timestamp\": 5, \"input_length\": 1000, \"output_length\": 10, \"hash_ids\": [1, 2]}\n{\"timestamp\": 1005, \"input_length\": "
+      "600, \"output_length\": 20, \"hash_ids\": [1, 3]}\n",
+      "t");
   ASSERT_TRUE(m) << m.error().message();
   const Summary s = summarize(*m);
   EXPECT_EQ(s.seconds, 1);
@@ -46,7 +49,8 @@ TEST(Trace, ErrorsNameRowAndReason) {
   EXPECT_NE(error_of(head + "1,99999999,5\n").find("99999999 tokens"), std::string::npos);
   EXPECT_NE(error_of(head + "1,5\n").find("t:2: 2 cells"), std::string::npos);
   EXPECT_NE(error_of(head + "noon,5,5\n").find("t:2 arrival_s: 'noon'"), std::string::npos);
-  EXPECT_NE(error_of("{\"timestamp\":0,\"input_length\":1,\"output_length\":1}\n{\"timest").find("t:2: a cut last line"), std::string::npos);
+  EXPECT_NE(error_of("{\"timestamp\":0,\"input_length\":1,\"output_length\":1}\n{\"timest").find("t:2: a cut last line"),
+            std::string::npos);
   EXPECT_NE(error_of("{\"timestamp\":0,\"input_length\":\"x\",\"output_length\":1}").find("input_length"), std::string::npos);
   EXPECT_NE(error_of(head + std::string(1 << 20, '9') + ",1,1\n").find("t:2"), std::string::npos);
 }
@@ -94,7 +98,8 @@ TEST(Published, AzureConversation) {
 TEST(Fuzz, HostileRowsComeBack) {
   for (std::uint64_t i = 0; i < 2000; ++i) {
     Stream random(Seed{9}, 0, Draw::test, i);
-    std::string text = random.below(2) ? "arrival_s,input_tokens,output_tokens\n1,5,5\n2,6,6\n" : "{\"timestamp\":0,\"input_length\":1,\"output_length\":1,\"hash_ids\":[1,2]}\n";
+    std::string text = random.below(2) ? "arrival_s,input_tokens,output_tokens\n1,5,5\n2,6,6\n"
+                                       : "{\"timestamp\":0,\"input_length\":1,\"output_length\":1,\"hash_ids\":[1,2]}\n";
     for (int n = 0; n < 3; ++n) text[random.below(text.size())] = char(random.below(256));
     (void)error_of(text);
   }
