@@ -85,15 +85,18 @@ Result<int> answer(const engine::Verb& verb, const Common& common, const std::ve
   if (context.progress) context.progress(1, "done");
   const bool colour = isatty(STDOUT_FILENO) && !common.no_colour && std::getenv("NO_COLOR") == nullptr;
   if (!common.output.empty()) JEVONS_CHECK(write_outputs(common.output, outcome));
+  const bool no = outcome.answer == engine::Answer::no;
+  if (no && common.format != "table") {
+    for (const auto& line : outcome.document.answer) fmt::print(stderr, "jevons: {}: {}\n", line.label, line.text);
+  }
   if (common.format == "json") {
     fmt::print("{}", outcome.json ? *outcome.json : report::to_json(outcome.document).dump(1) + "\n");
   } else if (common.format == "csv") {
     fmt::print("{}", csv_of(outcome.document));
   } else {
-    std::FILE* to = outcome.answer == engine::Answer::no ? stderr : stdout;
-    fmt::print(to, "{}", report::to_page(outcome.document, colour, common.explain));
+    fmt::print(no ? stderr : stdout, "{}", report::to_page(outcome.document, colour, common.explain));
   }
-  return outcome.answer == engine::Answer::no ? kNoAnswer : 0;
+  return no ? kNoAnswer : 0;
 }
 
 void declare(CLI::App& app, const engine::Verb& verb, Common& common, std::vector<Given>& given) {

@@ -43,10 +43,12 @@ constexpr OptionSpec kModelOptions[] = {
 Result<Outcome> run_model(Context& c) {
   JEVONS_TRY(const model::Model m, load_model(c.catalog, c.words[0]));
   const model::Parameters p = model::parameters(m);
-  JEVONS_TRY(const model::WeightScheme scheme, model::weight_scheme(m, c.settings.text("weights")));
+  // A checkpoint quantized in a way we have no size for still has parameters and a cache: only its bytes are null.
+  const auto scheme = model::weight_scheme(m, c.settings.text("weights"));
+  if (!scheme && scheme.error().code != ErrorCode::unsupported) return fail(scheme.error());
   JEVONS_TRY(const model::CacheFormat wanted, model::parse_cache_format(c.settings.text("kv_cache_dtype")));
   const model::CacheFormat format = model::resolve(m, wanted);
-  const auto bytes = model::weight_bytes(m, p, scheme);
+  const std::optional<double> bytes = scheme ? std::optional(model::weight_bytes(m, p, *scheme).total()) : std::nullopt;
   const auto cache = model::cache_groups(m, format);
   const auto context = c.settings.integer("context");
   const auto f = model::decode_attention_flops(m, context), naive = model::decode_attention_flops(m, context, model::MlaMode::naive);
@@ -76,7 +78,8 @@ Result<Outcome> run_model(Context& c) {
       "parameters");
   if (p.mtp.total() > 0)
     row("parameters.mtp", "multi-token prediction, beside them", format_si(double(p.mtp.total()), ""), double(p.mtp.total()), "parameters");
-  row("weights.bytes", fmt::format("weights in {}", scheme.name), format_bytes(bytes.total()), bytes.total(), "bytes");
+  if (bytes) row("weights.bytes", fmt::format("weights in {}", scheme->name), format_bytes(*bytes), *bytes, "bytes");
+  else t.notes.push_back(fmt::format("Weights: null; {}. {}.", scheme.error().what, scheme.error().hint));
   row("cache.stored_bytes", fmt::format("cache of one sequence, {}", model::name(format)),
       format_bytes(model::cache_stored(cache, context)), model::cache_stored(cache, context), "bytes");
   row("cache.growth_bytes_per_token", "  growth per token", format_bytes(model::cache_slope(cache)), model::cache_slope(cache),
@@ -97,8 +100,8 @@ Result<Outcome> run_model(Context& c) {
   json["name"] = m.name;
   json["family"] = m.family;
   json["context"] = context;
-  json["weights"] = scheme.name;
-  json["weight_bytes"] = bytes.total();
+  json["weights"] = scheme ? nlohmann::ordered_json(scheme->name) : nlohmann::ordered_json(nullptr);
+  json["weight_bytes"] = bytes ? nlohmann::ordered_json(*bytes) : nlohmann::ordered_json(nullptr);
   json["kv_cache_dtype"] = model::name(format);
   json["cache_stored_bytes"] = model::cache_stored(cache, context);
   json["cache_read_bytes_per_step"] = model::cache_read(cache, context);

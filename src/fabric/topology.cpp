@@ -20,6 +20,10 @@ std::optional<Bill> scaleup_bill(const catalog::Catalog& catalog, const catalog:
   if (const auto design = network(catalog, f)) {
     if (const auto list = parts_list(*design)) {
       chips = list->switch_chips;
+      for (const auto& what : list->unknown) {
+        if (what.starts_with("power")) b.unknown += (b.unknown.empty() ? "" : ", ") + what;
+      }
+      if (b.unknown.empty()) b.fabric_power = list->power * b.domains;
       // A design whose media are not named may still have modules: only the published count tells.
       if (design->endpoint_end || design->uplink) modules = list->optical_modules;
     }

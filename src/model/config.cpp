@@ -189,9 +189,22 @@ std::string quantization_of(const Json& config) {
   };
   const std::string method = text("quant_method");
   if (method == "fp8" || method == "mxfp4" || method == "mxfp8" || method == "awq") return method;
-  if (method == "gptq") return "gptq";
+  if (method == "gptq" && (!q->contains("bits") || (*q)["bits"] == 4)) return "gptq";
   if (method == "modelopt" && text("quant_algo") == "NVFP4") return "nvfp4";
-  return {};
+  if (method == "modelopt" && text("quant_algo") == "FP8") return "fp8-tensor";
+  if (method == "compressed-tensors") {
+    // {"config_groups": {NAME: {"weights": {"num_bits", "type", "group_size"}}}}: the first group speaks for the experts.
+    const auto groups = q->find("config_groups");
+    if (groups != q->end() && groups->is_object() && !groups->empty() && groups->begin()->is_object() && groups->begin()->contains("weights")) {
+      const Json& w = (*groups->begin())["weights"];
+      const auto is = [&](const char* key, const Json& value) { return w.is_object() && w.contains(key) && w[key] == value; };
+      if (is("num_bits", 4) && is("type", "int") && is("group_size", 32)) return "int4-g32";
+      if (is("num_bits", 4) && is("type", "int") && is("group_size", 128)) return "gptq";
+      if (is("num_bits", 4) && is("type", "float") && is("group_size", 16)) return "nvfp4";
+      if (is("num_bits", 8)) return is("type", "float") ? "fp8-tensor" : "int8";
+    }
+  }
+  return std::string(kUnknownQuantization) + (method.empty() ? "without a quant_method" : method);
 }
 
 Facts facts_of(const Json& entry) {

@@ -5,7 +5,7 @@
 
 #include "base/random.hpp"
 #include "catalog/catalog.hpp"
-#include "model/account.hpp"
+#include "model/weights.hpp"
 
 namespace jevons::model {
 namespace {
@@ -92,6 +92,17 @@ TEST(Stranger, ThreeActiveConventions) {
   EXPECT_EQ(p.active, 46702792704.0 - 0.75 * 45097156608.0);
   EXPECT_EQ(p.active - p.active_no_input_embedding, 32000.0 * 4096);
   EXPECT_EQ(p.active_no_input_embedding - p.active_no_embeddings, 32000.0 * 4096);
+}
+
+TEST(Stranger, QuantizationIsReadOrSaidToBeUnknown) {
+  const auto native = [](const std::string& q) { return parse_config(R"({"model_type":"llama","quantization_config":)" + q + "}", "c")->native_weights; };
+  EXPECT_EQ(native(R"({"quant_method":"fp8"})"), "fp8");
+  EXPECT_EQ(native(R"({"quant_method":"compressed-tensors","config_groups":{"group_0":{"weights":{"num_bits":4,"type":"int","group_size":32}}}})"), "int4-g32");
+  EXPECT_EQ(native(R"({"quant_method":"modelopt","quant_algo":"NVFP4"})"), "nvfp4");
+  const auto m = parse_config(R"({"model_type":"llama","quantization_config":{"quant_method":"exotic"}})", "c");
+  EXPECT_EQ(parameters(*m).total, 6738415616);  // counts do not depend on it
+  EXPECT_NE(weight_scheme(*m, "native").error().message().find("exotic"), std::string::npos);
+  EXPECT_TRUE(weight_scheme(*m, "fp8"));
 }
 
 std::string refusal(const std::string& json) {

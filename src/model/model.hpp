@@ -122,10 +122,13 @@ struct Model {
   // MTP: layers drafted with, each repeated `mtp_count` times with its own projections and norms.
   int mtp_count = 0;
   std::vector<Layer> mtp_layers;        // of one module
-  std::string native_weights = "bf16";  // name of the weight scheme the vendor ships
+  std::string native_weights = "bf16";  // weight scheme the vendor ships, or kUnknownQuantization and its name
   int layers() const { return int(order.size()); }
   void add(Layer layer);
 };
+
+/// Start of Model::native_weights where a config is quantized in a way that has no scheme here: its bytes are not guessed.
+inline constexpr std::string_view kUnknownQuantization = "unknown quantization: ";
 
 /// What a config does not tell; empty members are decided by the family.
 struct Facts {
