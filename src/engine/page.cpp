@@ -231,9 +231,14 @@ Table fleet_table(const Answers& a) {
   row("scale-up domains", format_number(f.scaleup->domains), f.scaleup->domains, f.scaleup->fabric);
   if (f.scaleup->switch_chips) row("  switch chips in them", format_number(*f.scaleup->switch_chips), *f.scaleup->switch_chips, "chips");
   if (f.scaleup->modules) row("  optical modules in them", format_number(*f.scaleup->modules), *f.scaleup->modules, "modules");
-  if (f.scaleup->fabric_power) row("  power of switches and links", format_si(f.scaleup->fabric_power->value(), "W"), f.scaleup->fabric_power->value(), "W");
-  else t.notes.push_back(fmt::format("Power of the scale-up fabric alone: null, {}.", f.scaleup->unknown.empty() ? "no design with a parts list is published" : f.scaleup->unknown + " is not published"));
-  if (f.scaleup->power) row("  power of these systems, published", format_si(f.scaleup->power->value(), "W"), f.scaleup->power->value(), "W");
+  if (f.scaleup->fabric_power)
+    row("  power of switches and links", format_si(f.scaleup->fabric_power->value(), "W"), f.scaleup->fabric_power->value(), "W");
+  else
+    t.notes.push_back(fmt::format("Power of the scale-up fabric alone: null, {}.", f.scaleup->unknown.empty()
+                                                                                       ? "no design with a parts list is published"
+                                                                                       : f.scaleup->unknown + " is not published"));
+  if (f.scaleup->power)
+    row("  power of these systems, published", format_si(f.scaleup->power->value(), "W"), f.scaleup->power->value(), "W");
   return t;
 }
 

@@ -48,7 +48,8 @@ Result<Outcome> run_model(Context& c) {
   if (!scheme && scheme.error().code != ErrorCode::unsupported) return fail(scheme.error());
   JEVONS_TRY(const model::CacheFormat wanted, model::parse_cache_format(c.settings.text("kv_cache_dtype")));
   const model::CacheFormat format = model::resolve(m, wanted);
-  const std::optional<double> bytes = scheme ? std::optional(model::weight_bytes(m, p, *scheme).total()) : std::nullopt;
+  std::optional<double> bytes;
+  if (scheme) bytes = model::weight_bytes(m, p, *scheme).total();
   const auto cache = model::cache_groups(m, format);
   const auto context = c.settings.integer("context");
   const auto f = model::decode_attention_flops(m, context), naive = model::decode_attention_flops(m, context, model::MlaMode::naive);
@@ -78,8 +79,10 @@ Result<Outcome> run_model(Context& c) {
       "parameters");
   if (p.mtp.total() > 0)
     row("parameters.mtp", "multi-token prediction, beside them", format_si(double(p.mtp.total()), ""), double(p.mtp.total()), "parameters");
-  if (bytes) row("weights.bytes", fmt::format("weights in {}", scheme->name), format_bytes(*bytes), *bytes, "bytes");
-  else t.notes.push_back(fmt::format("Weights: null; {}. {}.", scheme.error().what, scheme.error().hint));
+  if (bytes)
+    row("weights.bytes", fmt::format("weights in {}", scheme->name), format_bytes(*bytes), *bytes, "bytes");
+  else
+    t.notes.push_back(fmt::format("Weights: null; {}. {}.", scheme.error().what, scheme.error().hint));
   row("cache.stored_bytes", fmt::format("cache of one sequence, {}", model::name(format)),
       format_bytes(model::cache_stored(cache, context)), model::cache_stored(cache, context), "bytes");
   row("cache.growth_bytes_per_token", "  growth per token", format_bytes(model::cache_slope(cache)), model::cache_slope(cache),
@@ -100,8 +103,12 @@ Result<Outcome> run_model(Context& c) {
   json["name"] = m.name;
   json["family"] = m.family;
   json["context"] = context;
-  json["weights"] = scheme ? nlohmann::ordered_json(scheme->name) : nlohmann::ordered_json(nullptr);
-  json["weight_bytes"] = bytes ? nlohmann::ordered_json(*bytes) : nlohmann::ordered_json(nullptr);
+  json["weights"] = nullptr;
+  json["weight_bytes"] = nullptr;
+  if (scheme) {
+    json["weights"] = scheme->name;
+    json["weight_bytes"] = *bytes;
+  }
   json["kv_cache_dtype"] = model::name(format);
   json["cache_stored_bytes"] = model::cache_stored(cache, context);
   json["cache_read_bytes_per_step"] = model::cache_read(cache, context);

@@ -195,7 +195,8 @@ std::string quantization_of(const Json& config) {
   if (method == "compressed-tensors") {
     // {"config_groups": {NAME: {"weights": {"num_bits", "type", "group_size"}}}}: the first group speaks for the experts.
     const auto groups = q->find("config_groups");
-    if (groups != q->end() && groups->is_object() && !groups->empty() && groups->begin()->is_object() && groups->begin()->contains("weights")) {
+    if (groups != q->end() && groups->is_object() && !groups->empty() && groups->begin()->is_object() &&
+        groups->begin()->contains("weights")) {
       const Json& w = (*groups->begin())["weights"];
       const auto is = [&](const char* key, const Json& value) { return w.is_object() && w.contains(key) && w[key] == value; };
       if (is("num_bits", 4) && is("type", "int") && is("group_size", 32)) return "int4-g32";

@@ -95,9 +95,14 @@ TEST(Stranger, ThreeActiveConventions) {
 }
 
 TEST(Stranger, QuantizationIsReadOrSaidToBeUnknown) {
-  const auto native = [](const std::string& q) { return parse_config(R"({"model_type":"llama","quantization_config":)" + q + "}", "c")->native_weights; };
+  const auto native = [](const std::string& q) {
+    return parse_config(R"({"model_type":"llama","quantization_config":)" + q + "}", "c")->native_weights;
+  };
   EXPECT_EQ(native(R"({"quant_method":"fp8"})"), "fp8");
-  EXPECT_EQ(native(R"({"quant_method":"compressed-tensors","config_groups":{"group_0":{"weights":{"num_bits":4,"type":"int","group_size":32}}}})"), "int4-g32");
+  EXPECT_EQ(
+      native(
+          R"({"quant_method":"compressed-tensors","config_groups":{"group_0":{"weights":{"num_bits":4,"type":"int","group_size":32}}}})"),
+      "int4-g32");
   EXPECT_EQ(native(R"({"quant_method":"modelopt","quant_algo":"NVFP4"})"), "nvfp4");
   const auto m = parse_config(R"({"model_type":"llama","quantization_config":{"quant_method":"exotic"}})", "c");
   EXPECT_EQ(parameters(*m).total, 6738415616);  // counts do not depend on it

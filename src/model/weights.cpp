@@ -45,7 +45,12 @@ double bits_of(const WeightScheme& s, Group g) {
 
 Result<WeightScheme> weight_scheme(const Model& m, std::string_view wanted) {
   if (wanted == "native" && m.native_weights.starts_with(kUnknownQuantization)) {
-    return fail({ErrorCode::unsupported, {}, 0, "weights", fmt::format("{}, which has no known size", m.native_weights), "a weight format",
+    return fail({ErrorCode::unsupported,
+                 {},
+                 0,
+                 "weights",
+                 fmt::format("{}, which has no known size", m.native_weights),
+                 "a weight format",
                  "say --weights FORMAT"});
   }
   const std::string name = lower(wanted == "native" ? std::string_view(m.native_weights) : wanted);

@@ -83,6 +83,10 @@ bool parse_time(std::string_view text, std::int64_t& ns) {
       !parse(text.substr(11, 2), hour) || !parse(text.substr(14, 2), minute) || !parse(text.substr(17), seconds)) {
     return false;
   }
+  const auto within = [](int x, int low, int high) { return low <= x && x <= high; };
+  if (!within(year, 1970, 2200) || !within(month, 1, 12) || !within(day, 1, 31) || !within(hour, 0, 23) || !within(minute, 0, 59) ||
+      !(seconds >= 0 && seconds < 61))
+    return false;
   // Days since the civil epoch (Howard Hinnant, "chrono-compatible low-level date algorithms").
   const int y = month <= 2 ? year - 1 : year, m = (month + 9) % 12;
   const std::int64_t days = 365LL * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;

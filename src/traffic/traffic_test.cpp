@@ -52,6 +52,8 @@ TEST(Trace, ErrorsNameRowAndReason) {
   EXPECT_NE(error_of("{\"timestamp\":0,\"input_length\":1,\"output_length\":1}\n{\"timest").find("t:2: a cut last line"),
             std::string::npos);
   EXPECT_NE(error_of("{\"timestamp\":0,\"input_length\":\"x\",\"output_length\":1}").find("input_length"), std::string::npos);
+  EXPECT_NE(error_of("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-13-01 00:00:00,1,1\n").find("t:2 TIMESTAMP"), std::string::npos);
+  EXPECT_NE(error_of("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-01-01 00:-5:00,1,1\n").find("t:2 TIMESTAMP"), std::string::npos);
   EXPECT_NE(error_of(head + std::string(1 << 20, '9') + ",1,1\n").find("t:2"), std::string::npos);
 }
 
