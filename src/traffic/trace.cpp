@@ -89,7 +89,7 @@ bool parse_time(std::string_view text, std::int64_t& ns) {
     return false;
   // Days since the civil epoch (Howard Hinnant, "chrono-compatible low-level date algorithms").
   const int y = month <= 2 ? year - 1 : year, m = (month + 9) % 12;
-  const std::int64_t days = 365LL * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
+  const std::int64_t days = 365LL * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;  // since 1970
   ns = ((days * 24 + hour) * 60 + minute) * 60'000'000'000LL + std::llround(seconds * 1e9);
   return true;
 }
