@@ -145,7 +145,9 @@ TEST(Overlay, FilesOnDiskAreWhatTheBinaryCarries) {
   const auto c = Catalog::builtin();
   std::size_t seen = 0;
   for (const Thing& t : store.things) {
-    const Thing& b = **c.find(t.section, t.name);
+    const auto found = c.find(t.section, t.name);
+    ASSERT_TRUE(found) << t.name << " is on disk and not in the binary";
+    const Thing& b = **found;
     ASSERT_EQ(b.facts.size(), t.facts.size()) << t.name;
     for (std::size_t i = 0; i < t.facts.size(); ++i) {
       EXPECT_EQ(b.facts[i].value, t.facts[i].value) << t.name << t.facts[i].key;

@@ -175,12 +175,22 @@ Table ledger_table(const Answers& a) {
                       ratio(l.all_on.users_per_accelerator, r.without.users_per_accelerator),
                       ratio(r.without.usd_per_output_mtok, l.all_on.usd_per_output_mtok), maybe(r.shapley_usd)});
   }
+  const auto aside = [&](std::string what, std::string instead, const savings::Outcome& without, const savings::Outcome& with) {
+    t.rows.push_back({std::move(what),
+                      std::move(instead),
+                      without.cache_bytes_per_user / with.cache_bytes_per_user,
+                      ratio(with.users_per_accelerator, without.users_per_accelerator),
+                      ratio(without.usd_per_output_mtok, with.usd_per_output_mtok),
+                      {}});
+  };
   Cell total{};
   if (l.all_off.usd_per_output_mtok && l.all_on.usd_per_output_mtok) total = *l.all_off.usd_per_output_mtok - *l.all_on.usd_per_output_mtok;
   t.rows.push_back({std::string("all together"), std::string("none of them"),
                     l.all_off.cache_bytes_per_user / l.all_on.cache_bytes_per_user,
                     ratio(l.all_on.users_per_accelerator, l.all_off.users_per_accelerator),
                     ratio(l.all_off.usd_per_output_mtok, l.all_on.usd_per_output_mtok), total});
+  if (l.with_multi_head) aside(l.rows[0].what.name, "multi-head attention", *l.with_multi_head, l.all_on);
+  for (const auto& u : l.unused) aside("unused: " + u.what.name, u.what.off, l.all_on, u.with);
   if (!l.note.empty()) t.notes.push_back(l.note + ".");
   if (a.theta)
     t.notes.push_back(fmt::format("theta = {:.2f}: a 1 % smaller cache makes output {:.2f} % cheaper at the re-optimised deployment.",

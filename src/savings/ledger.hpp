@@ -25,10 +25,17 @@ struct Row {
   std::optional<double> shapley_usd;  // its share of (all off - all on), USD per output Mtok
   double shapley_log_bytes = 0;       // its share of ln(bytes per user, all off / all on)
 };
+/// A technique that this deployment does not use, judged with it; or another thing that stands in place of one it uses.
+struct Aside {
+  Switch what;
+  Outcome with;
+};
 struct Ledger {
   Outcome all_on, all_off;
   std::vector<Row> rows;
-  std::string note;  // what had to be lifted so that every combination has an answer, or why one has none
+  std::vector<Aside> unused;               // fp8 cache, fp8 weights, multi-token prediction where the model has it
+  std::optional<Outcome> with_multi_head;  // plain multi-head attention in place of latent or compressed attention
+  std::string note;                        // what had to be lifted so that every combination has an answer, or why one has none
   std::size_t plans = 0;
 };
 
