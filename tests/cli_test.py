@@ -43,6 +43,18 @@ class Cli(unittest.TestCase):
         self.assertNotIn("\033", page.stdout)
         self.assertTrue(page.stdout.splitlines()[1].startswith("  Memory"))
 
+    def test_readme_is_true(self):
+        readme = (SOURCE / "README.md").read_text()
+        shown = readme.split("```\n")[1].rstrip()
+        page = run("run", "examples/deepseek-v4-pro-1m.yaml", cwd=SOURCE).stdout
+        self.assertTrue(page.startswith(shown), "the page in README.md is not what the demo prints")
+        commands = [line.split()[1:] for line in readme.splitlines() if line.startswith("    jevons ")]
+        self.assertGreaterEqual(len(commands), 3)
+        for words in commands:
+            if "./config.json" in words:  # stands for a reader's own file
+                words[words.index("./config.json")] = "qwen3-8b"
+            self.assertEqual(run(*words, cwd=SOURCE).returncode, 0, words)
+
     def test_explain_names_kind_and_source_of_every_value(self):
         result = json.loads(run("run", EXAMPLE, "--format", "json").stdout)
         page = run("run", EXAMPLE, "--explain").stdout
