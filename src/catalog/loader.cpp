@@ -286,6 +286,14 @@ Result<void> load_thing(Store& store, const Schema& schema, Section section, con
   }
   JEVONS_CHECK(load_facts(store, place, root, rules->second, thing));
   JEVONS_CHECK(load_series(store, place, root, thing));
+  if (thing.series.rows() > 0) {  // observations need a source as facts do: a column of their own, or one for all
+    const YAML::Node all = root["defaults"] ? root["defaults"]["source"] : root["defaults"];
+    const bool each = thing.series.column("source").has_value();
+    if (!each && !(all && all.IsScalar()))
+      return place.error(root["series"], "series", "has no source", "a column `source`, or `source` in defaults");
+    if (!each) attributes.push_back({store.keep("source"), store.keep(all.Scalar())});
+    thing.attributes = attributes;
+  }
   store.things.push_back(thing);
   if (root["override"] && root["override"].as<bool>(false)) store.overrides.push_back(&store.things.back());
   return {};

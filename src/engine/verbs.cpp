@@ -198,13 +198,18 @@ Result<Outcome> run_catalog(Context& c) {
   o.document.title = "Catalogue";
   o.document.version = std::string(version());
   const bool sources = what == "sources";
-  report::Table t{what, sources ? "Sources and how many facts rest on each" : "Things the catalogue knows", {}, {}, {}, true};
+  report::Table t{what, sources ? "Sources, and how many facts and observations rest on each" : "Things the catalogue knows", {}, {}, {},
+                  true};
   if (sources) {
     t.columns = {{"facts", "facts", "{:.0f}", {}}, {"source", "source", "{}", {}}};
     std::map<std::string_view, double> count;
     for (std::size_t s = 0; s < catalog::kSections; ++s) {
       for (const auto* thing : c.catalog.things(catalog::Section(s))) {
         for (const auto& f : thing->facts) ++count[f.source];
+        for (std::size_t r = 0; r < thing->series.rows(); ++r) {
+          const auto own = thing->series.text(r, "source");
+          ++count[own.empty() ? thing->attribute("source") : own];
+        }
       }
     }
     for (const auto& [source, n] : count) t.rows.push_back({n, std::string(source)});
