@@ -13,6 +13,9 @@
 #include "model/describe.hpp"
 
 namespace jevons::engine {
+
+Result<Outcome> run_fabric(Context& c);  // fabric_verb.cpp
+
 namespace {
 
 Result<Outcome> run_scenario(Context& c) {
@@ -326,6 +329,16 @@ const Verb kVerbs[] = {
     {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.",
      "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n", 1, 1,
      kModelOptions, run_model},
+    {"fabric",
+     "NAME|FILE.yaml",
+     "Count a network: switch chips, links, modules, watts, dollars.\nA file has the form of catalog/fabrics: facts endpoints, "
+     "endpoint_bandwidth, switch_capacity, radix, tiers, planes,\n"
+     "oversubscription; attributes shape (clos, torus, mesh), switch, endpoint_medium, uplink_medium.",
+     "  jevons fabric gb200-nvl72\n  jevons fabric upn512 --format json\n  jevons fabric my-cluster.yaml\n",
+     1,
+     1,
+     {},
+     run_fabric},
     {"validate",
      "CASES.csv",
      "Run measured serving points through the model and print how far off it is.",
