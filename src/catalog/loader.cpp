@@ -132,7 +132,7 @@ Result<Fact> load_fact(Store& store, const Place& place, const std::string& key,
     JEVONS_TRY(const Measure low, measure(place, range[0], key + ".range"));
     JEVONS_TRY(const Measure high, measure(place, range[1], key + ".range"));
     // Bare ends of a range are in the value's own unit.
-    const double scale = low.dim == f.dim ? 1 : m.value / std::strtod(f.text.data(), nullptr);
+    const double scale = low.dim == f.dim ? 1 : m.value / std::strtod(node["value"].Scalar().c_str(), nullptr);
     if (low.dim != f.dim && !(low.dim == Dim{} && high.dim == Dim{}))
       JEVONS_CHECK(check_unit(place, range, key + ".range", low.dim, f.dim));
     f.low = low.value * scale;
