@@ -44,8 +44,10 @@ std::optional<double> payback(std::span<const double> flows) {
   for (std::size_t i = 0; i < flows.size(); ++i) {
     const double before = sum;
     sum += flows[i];
-    if (sum < 0) at.reset();
-    else if (!at) at = before < 0 ? double(i) - 1 + (0 - before) / flows[i] : double(i);
+    if (sum < 0)
+      at.reset();
+    else if (!at)
+      at = before < 0 ? double(i) - 1 + (0 - before) / flows[i] : double(i);
   }
   return at;
 }

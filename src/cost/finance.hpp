@@ -1,5 +1,6 @@
 #pragma once
-// The arithmetic of money over time. Rates are per year, times in years unless a name says months; cash flows are plain sums of one currency.
+// The arithmetic of money over time. Rates are per year, times in years unless a name says months; cash flows are plain sums of one
+// currency.
 #include <optional>
 #include <span>
 #include <vector>
