@@ -67,7 +67,7 @@ Result<Arrivals> checked(Arrivals a, std::string_view key) {
 }
 
 ArrivalProcess::ArrivalProcess(const Arrivals& arrivals, Seed seed, std::uint64_t replication, std::uint64_t entity)
-    : arrivals_{arrivals}, stream_{seed, replication, Draw::arrival, entity} {
+    : arrivals_{arrivals}, seconds_each_{1.0 / arrivals.rate_per_s}, stream_{seed, replication, Draw::arrival, entity} {
   if (const auto* g = std::get_if<GammaGaps>(&arrivals.gaps)) gap_shape_ = 1.0 / (g->cv * g->cv);
   if (const auto* w = std::get_if<WeibullGaps>(&arrivals.gaps)) {
     gap_shape_ = weibull_shape(w->cv);
@@ -84,8 +84,12 @@ double ArrivalProcess::gap() {
   }
 }
 
+namespace {
+SimTime to_ns(double seconds) { return SimTime(seconds * double(kNsPerSecond) + 0.5); }
+}  // namespace
+
 SimTime ArrivalProcess::at(double operational) {
-  const double target = operational / arrivals_.rate_per_s;
+  const double target = operational * seconds_each_;
   if (const auto* d = std::get_if<Diurnal>(&arrivals_.shape)) {
     last_s_ = invert(*d, target, last_s_);
   } else if (const auto* b = std::get_if<Burst>(&arrivals_.shape)) {
@@ -93,7 +97,7 @@ SimTime ArrivalProcess::at(double operational) {
   } else {
     last_s_ = target;
   }
-  return SimTime(last_s_ * double(kNsPerSecond) + 0.5);
+  return to_ns(last_s_);
 }
 
 SimTime ArrivalProcess::next() { return at(operational_ += gap()); }
@@ -110,7 +114,7 @@ void ArrivalProcess::fill(std::span<SimTime> times) {
     const std::size_t n = std::min(kBatch, times.size() - start);
     for (std::size_t i = 0; i < n; ++i) gaps[i] = 1.0 - stream_.uniform();
     for (std::size_t i = 0; i < n; ++i) gaps[i] = -portable_log(gaps[i]);
-    for (std::size_t i = 0; i < n; ++i) times[start + i] = at(operational_ += gaps[i]);
+    for (std::size_t i = 0; i < n; ++i) times[start + i] = to_ns((operational_ += gaps[i]) * seconds_each_);
   }
 }
 

@@ -55,7 +55,7 @@ class ArrivalProcess {
   double gap();
   SimTime at(double operational);
   Arrivals arrivals_;
-  double gap_shape_ = 1, gap_scale_ = 1;
+  double seconds_each_ = 1, gap_shape_ = 1, gap_scale_ = 1;
   Stream stream_;
   double operational_ = 0, last_s_ = 0;
 };

@@ -14,9 +14,9 @@ inline constexpr double kLn2High = 0x1.62e42fee00000p-1, kLn2Low = 0x1.a39ef3579
 inline double portable_log(double x) {
   constexpr std::uint64_t kSqrtHalf = 0x3FE6A09E667F3BCDull;
   const std::uint64_t offset = std::bit_cast<std::uint64_t>(x) - kSqrtHalf + (1024ull << 52);
-  const std::uint64_t biased = offset >> 52;  // e + 1024, without a signed shift: compilers vectorise it
+  const std::uint64_t biased = offset >> 52;  // e + 1024: no signed shift or conversion, so compilers vectorise it
   const double m = std::bit_cast<double>((offset & 0xFFFFFFFFFFFFFull) + kSqrtHalf);
-  const double e = double(std::int64_t(biased)) - 1024.0;
+  const double e = std::bit_cast<double>(biased | 0x4330000000000000ull) - (0x1p52 + 1024.0);  // the integer in the last bits of 2^52
   const double s = (m - 1.0) / (m + 1.0), z = s * s;
   double p = 2.0 / 19;
   p = p * z + 2.0 / 17;
