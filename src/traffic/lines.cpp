@@ -20,7 +20,14 @@ Result<Lines> Lines::open(const std::string& path) {
     return fail({ErrorCode::io, path, 0, {}, fmt::format("cannot open: {}", errno ? std::strerror(errno) : "out of memory"), "a readable file", {}});
   }
   gzbuffer(file.get(), 1 << 18);
-  return Lines([file](char* to, std::size_t n) { return long(gzread(file.get(), to, unsigned(std::min<std::size_t>(n, 1 << 30)))); }, path);
+  return Lines(
+      [file](char* to, std::size_t n) {
+        const int got = gzread(file.get(), to, unsigned(std::min<std::size_t>(n, 1 << 30)));
+        int status = Z_OK;
+        if (got == 0) gzerror(file.get(), &status);  // a cut stream ends like a whole one, but says so
+        return status == Z_OK ? long(got) : -1L;
+      },
+      path);
 }
 
 Lines Lines::over(std::string_view text) {
