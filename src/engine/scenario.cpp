@@ -28,11 +28,11 @@ Result<void> require(const Settings& s, std::string_view path, const std::string
                fmt::format("write it in the scenario or give {}", o->flag)});
 }
 
-// Means of a trace stand in for what the scenario does not state.
-Result<void> take_trace(Settings& s) {
-  if (!s.has("workload.trace")) return {};
+// Means of a trace stand in for what the scenario does not state. Gives the rows it skipped.
+Result<std::uint64_t> take_trace(Settings& s) {
+  if (!s.has("workload.trace")) return std::uint64_t{0};
   const std::string file = s.text("workload.trace");
-  JEVONS_TRY(const traffic::Trace trace, traffic::read_trace(file));
+  JEVONS_TRY(const traffic::Trace trace, traffic::read_trace(file, {.skip_bad_rows = s.boolean("workload.skip_bad_rows")}));
   const traffic::Requests& r = trace.requests;
   const auto mean = [](const std::vector<std::int32_t>& v) { return std::accumulate(v.begin(), v.end(), 0.0) / double(v.size()); };
   const double seconds = double(r.arrival.back()) / double(traffic::kNsPerSecond);
@@ -47,7 +47,7 @@ Result<void> take_trace(Settings& s) {
     JEVONS_CHECK(put("workload.prefix_hit_rate", hits.rate(hits.unlimited_hits())));
   }
   if (trace.timed && seconds > 0) JEVONS_CHECK(put("workload.request_rate", double(r.size()) / seconds));
-  return {};
+  return trace.skipped;
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ Result<Scenario> read_scenario(const Context& context) {
     JEVONS_CHECK(s.load_yaml(yaml, sc.file));
   }
   s.lay_over(context.settings);
-  JEVONS_CHECK(take_trace(s));
+  JEVONS_TRY(sc.skipped_rows, take_trace(s));
   for (const auto* path : {"model", "accelerator", "workload.isl", "workload.osl"}) JEVONS_CHECK(require(s, path, sc.file));
   sc.title = s.has("title") ? s.text("title") : s.text("model") + " on " + s.text("accelerator");
   auto& w = sc.workload;
