@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
+
+#include "traffic/order.hpp"
 
 namespace jevons::traffic {
 namespace {
@@ -42,7 +43,6 @@ class Builder {
   void fan_out(const ClassSpec& c, std::size_t index, Context& main, SimTime arrival, Draws& d);
   bool call(Context& context, std::int32_t added, std::int32_t output, SimTime arrival, double wait_s, std::size_t index);
   void close_session();
-  void sort_by_time();
   bool full() const { return out_.size() >= spec_.num_requests; }
   Stream stream(Draw purpose, std::uint64_t entity) const { return {seed_, replication_, purpose, entity}; }
   Context fresh_context(std::size_t index, std::uint64_t prompt, std::int32_t shared_tokens) {
@@ -204,40 +204,6 @@ void Builder::fan_out(const ClassSpec& c, std::size_t index, Context& main, SimT
   if (!last.empty()) parents_ = last;
 }
 
-void Builder::sort_by_time() {
-  const std::size_t n = out_.size();
-  struct Key {
-    SimTime at;
-    RequestId row;
-  };
-  std::vector<Key> order(n);
-  for (std::size_t i = 0; i < n; ++i) order[i] = {out_.arrival[i], RequestId(i)};
-  std::sort(order.begin(), order.end(), [](Key a, Key b) { return a.at != b.at ? a.at < b.at : a.row < b.row; });
-  const auto permute = [&](auto& column) {
-    if (column.empty()) return;
-    auto sorted = column;
-    for (std::size_t i = 0; i < n; ++i) sorted[i] = column[order[i].row];
-    column = std::move(sorted);
-  };
-  permute(out_.arrival);
-  permute(out_.input_tokens);
-  permute(out_.output_tokens);
-  permute(out_.tenant);
-  permute(out_.adapter);
-  if (!prefixes_) return;
-  std::vector<std::uint64_t> offset{0};
-  std::vector<BlockRun> run;
-  offset.reserve(n + 1);
-  run.reserve(out_.prefix.run.size());
-  for (const Key& k : order) {
-    const auto runs = out_.prefix.of(k.row);
-    run.insert(run.end(), runs.begin(), runs.end());
-    offset.push_back(run.size());
-  }
-  out_.prefix.offset = std::move(offset);
-  out_.prefix.run = std::move(run);
-}
-
 Requests Builder::build() {
   reserve();
   for (std::size_t i = 0; i < spec_.classes.size(); ++i) {
@@ -263,7 +229,7 @@ Requests Builder::build() {
     }
     s.next = s.arrivals.next();
   }
-  if (!graph_ && std::any_of(spec_.classes.begin(), spec_.classes.end(), [](const ClassSpec& c) { return c.session.has_value(); })) sort_by_time();
+  if (!graph_ && std::any_of(spec_.classes.begin(), spec_.classes.end(), [](const ClassSpec& c) { return c.session.has_value(); })) sort_by_arrival(out_);
   return std::move(out_);
 }
 
@@ -312,6 +278,20 @@ Result<Requests> generate(const GenerateSpec& spec, Seed seed, std::uint64_t rep
     JEVONS_CHECK(check_class(spec.classes[i], name.empty() ? fmt::format("classes[{}]", i) : name));
   }
   return Builder(spec, seed, replication).build();
+}
+
+Result<void> assign_arrivals(Requests& requests, const Arrivals& arrivals, Seed seed, std::uint64_t replication) {
+  JEVONS_CHECK(checked(arrivals, "arrivals"));
+  ArrivalProcess process(arrivals, seed, replication, 0);
+  if (!requests.sessions.known()) {
+    process.fill(requests.arrival);
+    return {};
+  }
+  const auto& first = requests.sessions.first;
+  for (std::size_t s = 0; s + 1 < first.size(); ++s) {
+    std::fill(requests.arrival.begin() + first[s], requests.arrival.begin() + first[s + 1], process.next());
+  }
+  return {};
 }
 
 }  // namespace jevons::traffic

@@ -57,4 +57,8 @@ struct GenerateSpec {
 /// changed moves no other. Errors name the class and the field: laws and rates out of range, no class, more than 2^32 - 2 rows.
 Result<Requests> generate(const GenerateSpec& spec, Seed seed, std::uint64_t replication = 0);
 
+/// Gives every request without parents a new arrival, a session's calls that of their session: for traces without times, or at another
+/// rate. Draws Draw::arrival of entity 0.
+Result<void> assign_arrivals(Requests& requests, const Arrivals& arrivals, Seed seed, std::uint64_t replication = 0);
+
 }  // namespace jevons::traffic

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "traffic/portable_math.hpp"
 
@@ -141,6 +142,18 @@ Empirical empirical_of(std::vector<double> sample) {
     if (i + 1 < sample.size() && sample[i + 1] == sample[i]) continue;
     e.value.push_back(sample[i]);
     e.cumulative.push_back(double(i + 1) / double(sample.size()));
+  }
+  return e;
+}
+
+Empirical empirical_of(std::vector<double> sample, std::size_t points) {
+  if (sample.size() <= points) return empirical_of(std::move(sample));
+  std::sort(sample.begin(), sample.end());
+  Empirical e;
+  for (std::size_t i = 0; i < points; ++i) {
+    const std::size_t from = sample.size() * i / points, to = sample.size() * (i + 1) / points;
+    e.value.push_back(std::accumulate(sample.begin() + std::ptrdiff_t(from), sample.begin() + std::ptrdiff_t(to), 0.0) / double(to - from));
+    e.cumulative.push_back(double(to) / double(sample.size()));
   }
   return e;
 }

@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "traffic/order.hpp"
 #include "traffic/rows.hpp"
 
 namespace jevons::traffic {
@@ -32,14 +33,6 @@ std::string all_names() {
 
 bool is_csv(Format f) { return f == Format::jevons_csv || f == Format::azure || f == Format::burstgpt || f == Format::agentic; }
 bool is_document(Format f) { return f == Format::sharegpt || f == Format::guidellm; }
-
-template <class T>
-void permute(std::vector<T>& column, const std::vector<std::uint32_t>& order) {
-  if (column.empty()) return;
-  std::vector<T> sorted(column.size());
-  for (std::size_t i = 0; i < order.size(); ++i) sorted[i] = column[order[i]];
-  column = std::move(sorted);
-}
 
 Result<Trace> read_lines(Lines& lines, const std::string& name, const ReadOptions& options) {
   std::string_view line;
@@ -243,20 +236,6 @@ void Sink::take_session(const Row& row, std::uint32_t index) {
   s.wait.push_back(s.offset[index] == s.offset[index + 1] ? 0 : SimTime(row.wait_s * double(kNsPerSecond) + 0.5));
 }
 
-void Sink::sort_by_arrival() {
-  Requests& r = trace_.requests;
-  std::vector<std::uint32_t> order(r.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return r.arrival[a] < r.arrival[b]; });
-  permute(r.arrival, order);
-  permute(r.input_tokens, order);
-  permute(r.output_tokens, order);
-  permute(r.tenant, order);
-  permute(r.adapter, order);
-  const SimTime first = r.arrival.front();
-  for (SimTime& t : r.arrival) t -= first;
-}
-
 Result<Trace> Sink::finish() && {
   if (error_) return fail(*error_);
   Requests& r = trace_.requests;
@@ -265,7 +244,10 @@ Result<Trace> Sink::finish() && {
                  trace_.problems.empty() ? std::string{} : trace_.problems.front().message()});
   }
   if (r.sessions.known()) r.sessions.first.push_back(RequestId(r.size()));
-  if (sorts_) sort_by_arrival();
+  if (sorts_) {
+    sort_by_arrival(r);
+    for (std::size_t i = r.size(); i-- > 0;) r.arrival[i] -= r.arrival[0];
+  }
   if (r.tenants.size() == 1) {
     r.tenant.clear();
     r.tenant.shrink_to_fit();

@@ -54,7 +54,6 @@ class Sink {
  private:
   RowCheck check(const Row& row) const;
   void take_session(const Row& row, std::uint32_t index);
-  void sort_by_arrival();
 
   const ReadOptions& options_;
   std::string file_;
