@@ -34,7 +34,8 @@ TEST(Arrivals, MeanRateAndVariationOfEveryGapLaw) {
     Gaps gaps;
     double cv;
   };
-  for (const Case& c : {Case{Poisson{}, 1}, Case{Constant{}, 0}, Case{GammaGaps{0.3}, 0.3}, Case{GammaGaps{2}, 2}, Case{WeibullGaps{0.5}, 0.5}, Case{WeibullGaps{2}, 2}}) {
+  for (const Case& c : {Case{Poisson{}, 1}, Case{Constant{}, 0}, Case{GammaGaps{0.3}, 0.3}, Case{GammaGaps{2}, 2},
+                        Case{WeibullGaps{0.5}, 0.5}, Case{WeibullGaps{2}, 2}}) {
     const GapStats g = gaps(times({4, c.gaps, Steady{}}, 200000));
     EXPECT_NEAR(g.mean * 4, 1, 4 * c.cv / std::sqrt(200000.0) + 1e-9);
     EXPECT_NEAR(g.cv, c.cv, 0.03 * c.cv + 1e-6);
@@ -42,7 +43,8 @@ TEST(Arrivals, MeanRateAndVariationOfEveryGapLaw) {
 }
 
 TEST(Arrivals, BatchesEqualSingleDraws) {
-  for (const Arrivals& a : {Arrivals{100, Poisson{}, Steady{}}, Arrivals{100, GammaGaps{2}, Steady{}}, Arrivals{100, Poisson{}, Burst{10, 1, 5}}}) {
+  for (const Arrivals& a :
+       {Arrivals{100, Poisson{}, Steady{}}, Arrivals{100, GammaGaps{2}, Steady{}}, Arrivals{100, Poisson{}, Burst{10, 1, 5}}}) {
     ArrivalProcess p(a, Seed{1}, 0, 0);
     const auto batch = times(a, 1500);
     for (SimTime t : batch) ASSERT_EQ(t, p.next());

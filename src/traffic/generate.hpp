@@ -47,9 +47,9 @@ enum class Release : std::uint8_t {
 
 struct GenerateSpec {
   std::vector<ClassSpec> classes;
-  std::size_t num_requests = 0;      // rows in all; the last session may be cut short
-  std::int32_t block_tokens = 0;     // > 0: fill Requests::prefix with blocks of this many tokens
-  std::int32_t max_context = 0;      // > 0: input + output stay within it: lengths are cut, and a session ends where it would outgrow it
+  std::size_t num_requests = 0;   // rows in all; the last session may be cut short
+  std::int32_t block_tokens = 0;  // > 0: fill Requests::prefix with blocks of this many tokens
+  std::int32_t max_context = 0;   // > 0: input + output stay within it: lengths are cut, and a session ends where it would outgrow it
   Release release = Release::after_parents;
 };
 

@@ -67,7 +67,8 @@ GenerateSpec agents() {
   chat.session = SessionLaw{Uniform{1, 5}, LogNormal{60, 1}, Exponential{20}, {}};
   ClassSpec agent = plain(0.5, LogNormal{3000, 0.7}, LogNormal{200, 1});
   agent.tenant = {"agent", 1, {}};
-  agent.session = SessionLaw{Uniform{3, 20}, LogNormal{500, 1.2}, LogNormal{4, 1}, {0.25, Uniform{1, 3}, Uniform{1, 4}, LogNormal{600, 0.5}, 300}};
+  agent.session =
+      SessionLaw{Uniform{3, 20}, LogNormal{500, 1.2}, LogNormal{4, 1}, {0.25, Uniform{1, 3}, Uniform{1, 4}, LogNormal{600, 0.5}, 300}};
   ClassSpec batch = plain(1, Fixed{500}, Fixed{50});
   batch.tenant = {"batch", 9, {}};
   return {{chat, agent, batch}, 20000, 16, 32768};
@@ -120,7 +121,9 @@ TEST(Generate, TheGraphKeepsItsPromises) {
       EXPECT_LE(r.input_tokens[i] + r.output_tokens[i], 32768);
       EXPECT_EQ(r.tenant[i], r.tenant[s.first[k]]);
       EXPECT_EQ(r.arrival[i], last);
-      if (i > s.first[k]) { EXPECT_FALSE(s.parents(i).empty()); }
+      if (i > s.first[k]) {
+        EXPECT_FALSE(s.parents(i).empty());
+      }
       joins += s.parents(i).size() > 1;
       for (RequestId p : s.parents(i)) {
         ASSERT_GE(p, s.first[k]);
@@ -172,7 +175,8 @@ TEST(Generate, RecordedReleaseIsInOrderOfTimeWithoutAGraph) {
   EXPECT_FALSE(r.sessions.known());
   EXPECT_TRUE(std::is_sorted(r.arrival.begin(), r.arrival.end()));
   const Requests g = made(agents());
-  EXPECT_EQ(std::accumulate(r.input_tokens.begin(), r.input_tokens.end(), 0ll), std::accumulate(g.input_tokens.begin(), g.input_tokens.end(), 0ll));
+  EXPECT_EQ(std::accumulate(r.input_tokens.begin(), r.input_tokens.end(), 0ll),
+            std::accumulate(g.input_tokens.begin(), g.input_tokens.end(), 0ll));
   // What is reused within a session does not depend on the order between sessions.
   EXPECT_EQ(count_prefix_hits(r).unlimited_hits(), count_prefix_hits(g).unlimited_hits());
 }

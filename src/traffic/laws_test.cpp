@@ -14,7 +14,9 @@ namespace {
 
 TEST(PortableMath, AgreesWithTheLibraryToTwoUnitsInTheLastPlace) {
   Stream random(Seed{1}, 0, Draw::test, 0);
-  const auto units = [](double got, double want) { return std::abs(got - want) / (std::nextafter(std::abs(want), INFINITY) - std::abs(want)); };
+  const auto units = [](double got, double want) {
+    return std::abs(got - want) / (std::nextafter(std::abs(want), INFINITY) - std::abs(want));
+  };
   double worst_log = 0, worst_exp = 0;
   for (int i = 0; i < 200000; ++i) {
     const double x = std::ldexp(1.0 + random.uniform(), int(random.below(600)) - 300), y = 1400 * random.uniform() - 700;
@@ -90,7 +92,9 @@ TEST(Laws, DistributionsFollowTheirFunctions) {
     EXPECT_LT(kolmogorov(sample([&] { return draw_weibull(k, s); }), [&](double x) { return -std::expm1(-std::pow(x, k)); }), kCritical);
   }
   const LogNormal l{300, 1.2};
-  EXPECT_LT(kolmogorov(sample([&] { return draw(l, s); }), [&](double x) { return 0.5 * std::erfc(-std::log(x / l.median) / l.sigma / std::sqrt(2.0)); }), kCritical);
+  EXPECT_LT(kolmogorov(sample([&] { return draw(l, s); }),
+                       [&](double x) { return 0.5 * std::erfc(-std::log(x / l.median) / l.sigma / std::sqrt(2.0)); }),
+            kCritical);
   EXPECT_LT(kolmogorov(sample([&] { return draw(Uniform{2, 5}, s); }), [](double x) { return (x - 2) / 3; }), kCritical);
   // Gamma of shape 2 and mean 1 is Erlang: F(x) = 1 − e^(−2x)(1 + 2x).
   EXPECT_LT(kolmogorov(sample([&] { return draw_gamma(2, s); }), [](double x) { return 1 - std::exp(-2 * x) * (1 + 2 * x); }), kCritical);
@@ -152,9 +156,10 @@ TEST(Laws, EmpiricalDrawsHaveTheirFrequencies) {
 
 TEST(Laws, RefusesWhatCannotBeDrawn) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  for (const Law& law : {Law(Fixed{-1}), Law(Fixed{nan}), Law(Fixed{1e10}), Law(Uniform{5, 4}), Law(Uniform{-1, 4}), Law(Exponential{-1}), Law(LogNormal{-1, 1}),
-                         Law(LogNormal{1, -1}), Law(LogNormal{1, 1000}), Law(Empirical{}), Law(Empirical{{1, 2}, {0.5}}), Law(Empirical{{2, 1}, {0.5, 1}}),
-                         Law(Empirical{{1, 2}, {0.6, 0.5}}), Law(Empirical{{1, 2}, {0.5, 0.9}})}) {
+  for (const Law& law :
+       {Law(Fixed{-1}), Law(Fixed{nan}), Law(Fixed{1e10}), Law(Uniform{5, 4}), Law(Uniform{-1, 4}), Law(Exponential{-1}),
+        Law(LogNormal{-1, 1}), Law(LogNormal{1, -1}), Law(LogNormal{1, 1000}), Law(Empirical{}), Law(Empirical{{1, 2}, {0.5}}),
+        Law(Empirical{{2, 1}, {0.5, 1}}), Law(Empirical{{1, 2}, {0.6, 0.5}}), Law(Empirical{{1, 2}, {0.5, 0.9}})}) {
     const auto r = checked(law, "workload.input");
     ASSERT_FALSE(r);
     EXPECT_EQ(r.error().key, "workload.input");

@@ -29,8 +29,8 @@ std::int64_t common_blocks(const Requests& trace) {
 }
 
 struct Conversations {
-  std::vector<std::vector<RequestId>> rows;           // of each, in order
-  std::vector<std::optional<RequestId>> continues;    // of each row of the trace: the row it continues
+  std::vector<std::vector<RequestId>> rows;         // of each, in order
+  std::vector<std::optional<RequestId>> continues;  // of each row of the trace: the row it continues
 };
 
 Conversations conversations(const Requests& trace, std::int64_t common) {
@@ -78,20 +78,22 @@ void copy_runs(const Requests& trace, RequestId row, std::int64_t common, BlockI
 
 Result<Requests> resample(const Requests& trace, const ResampleSpec& spec, Seed seed, std::uint64_t replication) {
   if (!trace.prefix.known()) return bad_input("trace", "no block identities", "a trace that says which prompts share a prefix");
-  if (trace.size() < 2 || trace.arrival.back() <= trace.arrival.front()) return bad_input("trace", "no time between its rows", "arrival times");
+  if (trace.size() < 2 || trace.arrival.back() <= trace.arrival.front())
+    return bad_input("trace", "no time between its rows", "arrival times");
   if (spec.num_requests < 1 || spec.num_requests > std::numeric_limits<RequestId>::max() - 1) {
     return bad_input("num_requests", fmt::format("{}", spec.num_requests), "1 to 2^32 - 2");
   }
   const BlockId span = identities(trace.prefix);
   if (span > (BlockId{1} << 63) / spec.num_requests) {
-    return bad_input("trace", fmt::format("block identities up to {}", span - 1), fmt::format("below 2^63/{}, so that copies get their own", spec.num_requests),
-                     "renumber the blocks from 0");
+    return bad_input("trace", fmt::format("block identities up to {}", span - 1),
+                     fmt::format("below 2^63/{}, so that copies get their own", spec.num_requests), "renumber the blocks from 0");
   }
   const std::int64_t common = common_blocks(trace);
   const Conversations recorded = conversations(trace, common);
   const double seconds = double(trace.arrival.back() - trace.arrival.front()) * 1e-9;
   const double requests_per_s = spec.rate_per_s > 0 ? spec.rate_per_s : double(trace.size()) / seconds;
-  JEVONS_TRY(const Arrivals arrivals, checked(Arrivals{requests_per_s * double(recorded.rows.size()) / double(trace.size()), Poisson{}, Steady{}}, "resample"));
+  JEVONS_TRY(const Arrivals arrivals,
+             checked(Arrivals{requests_per_s * double(recorded.rows.size()) / double(trace.size()), Poisson{}, Steady{}}, "resample"));
   ArrivalProcess process(arrivals, seed, replication, 0);
   Stream choice(seed, replication, Draw::session, 0);
 

@@ -6,8 +6,8 @@
 namespace jevons::traffic {
 
 struct ResampleSpec {
-  std::size_t num_requests = 0;      // rows wanted; the last conversation may be cut short
-  double rate_per_s = 0;             // > 0: requests per second in the long run; 0: as the trace
+  std::size_t num_requests = 0;         // rows wanted; the last conversation may be cut short
+  double rate_per_s = 0;                // > 0: requests per second in the long run; 0: as the trace
   Release release = Release::recorded;  // see generate.hpp
 };
 

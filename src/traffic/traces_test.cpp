@@ -16,7 +16,7 @@ namespace {
 
 const std::string kShared = JEVONS_SOURCE_DIR "/../shared/";
 
-#define SKIP_WITHOUT(path)                                                                                     \
+#define SKIP_WITHOUT(path) \
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "needs the recorded trace " << (path) << ", which is not here"
 
 struct Stats {
@@ -77,7 +77,9 @@ TEST(Traces, HaveThePublishedStatistics) {
     EXPECT_NEAR(s.duration_s, p.duration_s, 1.0);
     EXPECT_NEAR(s.rate, p.rate, 0.0006);
     EXPECT_NEAR(s.gap_cv, p.cv, 0.01);
-    if (!std::isnan(p.dispersion)) { EXPECT_NEAR(s.dispersion, p.dispersion, 0.06); }
+    if (!std::isnan(p.dispersion)) {
+      EXPECT_NEAR(s.dispersion, p.dispersion, 0.06);
+    }
     EXPECT_NEAR(s.input.mean, p.in_mean, 0.51);
     EXPECT_NEAR(s.input.p50, p.in_p50, 0.51);
     EXPECT_NEAR(s.input.p99, p.in_p99, 1.0);
@@ -104,7 +106,9 @@ TEST(Traces, PrefixHitsAgainstCacheSize) {
     ASSERT_TRUE(trace) << trace.error().message();
     const HitCurve curve = count_prefix_hits(trace->requests);
     EXPECT_EQ(curve.blocks, c.blocks);
-    if (c.distinct) { EXPECT_EQ(curve.distinct, c.distinct); }
+    if (c.distinct) {
+      EXPECT_EQ(curve.distinct, c.distinct);
+    }
     EXPECT_EQ(curve.unlimited_hits(), curve.blocks - curve.distinct);
     EXPECT_NEAR(100 * curve.rate(curve.unlimited_hits()), c.unlimited, 0.05);  // the published figure has one decimal
     for (std::size_t i = 0; i < mtokens.size(); ++i) {
@@ -138,7 +142,8 @@ TEST(Traces, ResamplingKeepsLengthsRateAndReuse) {
   EXPECT_EQ(graph->sessions.first.back(), n);
   const HitCurve grouped = count_prefix_hits(*graph);
   EXPECT_EQ(grouped.unlimited_hits(), grouped.blocks - grouped.distinct);
-  EXPECT_NEAR(grouped.rate(grouped.unlimited_hits()), after.rate(after.unlimited_hits()), 0.002);  // the same draws; the last conversation is cut
+  EXPECT_NEAR(grouped.rate(grouped.unlimited_hits()), after.rate(after.unlimited_hits()),
+              0.002);                                                              // the same draws; the last conversation is cut
   EXPECT_FALSE(resample(*generate({{ClassSpec{}}, 10}, Seed{1}), {10}, Seed{1}));  // no prefixes
 }
 
