@@ -77,10 +77,14 @@ ArrivalProcess::ArrivalProcess(const Arrivals& arrivals, Seed seed, std::uint64_
 
 double ArrivalProcess::gap() {
   switch (arrivals_.gaps.index()) {
-    case 0: return draw_exponential(stream_);
-    case 1: return 1.0;
-    case 2: return draw_gamma(gap_shape_, stream_);
-    default: return gap_scale_ * draw_weibull(gap_shape_, stream_);
+    case 0:
+      return draw_exponential(stream_);
+    case 1:
+      return 1.0;
+    case 2:
+      return draw_gamma(gap_shape_, stream_);
+    default:
+      return gap_scale_ * draw_weibull(gap_shape_, stream_);
   }
 }
 

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
+
+#include "traffic/order.hpp"
 
 namespace jevons::traffic {
 namespace {
@@ -42,7 +43,6 @@ class Builder {
   void fan_out(const ClassSpec& c, std::size_t index, Context& main, SimTime arrival, Draws& d);
   bool call(Context& context, std::int32_t added, std::int32_t output, SimTime arrival, double wait_s, std::size_t index);
   void close_session();
-  void sort_by_time();
   bool full() const { return out_.size() >= spec_.num_requests; }
   Stream stream(Draw purpose, std::uint64_t entity) const { return {seed_, replication_, purpose, entity}; }
   Context fresh_context(std::size_t index, std::uint64_t prompt, std::int32_t shared_tokens) {
@@ -138,7 +138,8 @@ void Builder::lone_class_in_bulk(const ClassSpec& c, Source& s) {
   lengths(c.input, s.input, out_.input_tokens);
   lengths(c.output, s.output, out_.output_tokens);
   if (std::int64_t(*std::max_element(out_.input_tokens.begin(), out_.input_tokens.end())) +
-          *std::max_element(out_.output_tokens.begin(), out_.output_tokens.end()) <= limit_) {
+          *std::max_element(out_.output_tokens.begin(), out_.output_tokens.end()) <=
+      limit_) {
     return;
   }
   for (std::size_t i = 0; i < n; ++i) {
@@ -159,7 +160,8 @@ void Builder::session(const ClassSpec& c, std::size_t index, Source& s) {
   const SessionLaw& law = *c.session;
   const std::uint64_t entity = (std::uint64_t(index) << 48) + s.sessions++;
   Stream shape = stream(Draw::session, entity);
-  Draws d{stream(Draw::input_length, entity), stream(Draw::output_length, entity), stream(Draw::think_time, entity), stream(Draw::branch, entity)};
+  Draws d{stream(Draw::input_length, entity), stream(Draw::output_length, entity), stream(Draw::think_time, entity),
+          stream(Draw::branch, entity)};
   const std::int32_t calls = draw_count(law.calls, shape);
   const std::uint64_t prompt = c.shared_prompts > 1 ? shape.below(std::uint64_t(c.shared_prompts)) : 0;
   adapter_ = c.adapters > 0 ? std::int32_t(shape.below(std::uint64_t(c.adapters))) : kNoAdapter;
@@ -204,45 +206,11 @@ void Builder::fan_out(const ClassSpec& c, std::size_t index, Context& main, SimT
   if (!last.empty()) parents_ = last;
 }
 
-void Builder::sort_by_time() {
-  const std::size_t n = out_.size();
-  struct Key {
-    SimTime at;
-    RequestId row;
-  };
-  std::vector<Key> order(n);
-  for (std::size_t i = 0; i < n; ++i) order[i] = {out_.arrival[i], RequestId(i)};
-  std::sort(order.begin(), order.end(), [](Key a, Key b) { return a.at != b.at ? a.at < b.at : a.row < b.row; });
-  const auto permute = [&](auto& column) {
-    if (column.empty()) return;
-    auto sorted = column;
-    for (std::size_t i = 0; i < n; ++i) sorted[i] = column[order[i].row];
-    column = std::move(sorted);
-  };
-  permute(out_.arrival);
-  permute(out_.input_tokens);
-  permute(out_.output_tokens);
-  permute(out_.tenant);
-  permute(out_.adapter);
-  if (!prefixes_) return;
-  std::vector<std::uint64_t> offset{0};
-  std::vector<BlockRun> run;
-  offset.reserve(n + 1);
-  run.reserve(out_.prefix.run.size());
-  for (const Key& k : order) {
-    const auto runs = out_.prefix.of(k.row);
-    run.insert(run.end(), runs.begin(), runs.end());
-    offset.push_back(run.size());
-  }
-  out_.prefix.offset = std::move(offset);
-  out_.prefix.run = std::move(run);
-}
-
 Requests Builder::build() {
   reserve();
   for (std::size_t i = 0; i < spec_.classes.size(); ++i) {
-    sources_.push_back({ArrivalProcess(spec_.classes[i].arrivals, seed_, replication_, i), stream(Draw::input_length, i), stream(Draw::output_length, i),
-                        stream(Draw::prefix, i), stream(Draw::adapter, i)});
+    sources_.push_back({ArrivalProcess(spec_.classes[i].arrivals, seed_, replication_, i), stream(Draw::input_length, i),
+                        stream(Draw::output_length, i), stream(Draw::prefix, i), stream(Draw::adapter, i)});
   }
   if (spec_.classes.size() == 1 && !spec_.classes[0].session && !prefixes_ && !adapters_ && spec_.classes[0].shared_prompt_tokens == 0) {
     lone_class_in_bulk(spec_.classes[0], sources_[0]);
@@ -263,7 +231,8 @@ Requests Builder::build() {
     }
     s.next = s.arrivals.next();
   }
-  if (!graph_ && std::any_of(spec_.classes.begin(), spec_.classes.end(), [](const ClassSpec& c) { return c.session.has_value(); })) sort_by_time();
+  if (!graph_ && std::any_of(spec_.classes.begin(), spec_.classes.end(), [](const ClassSpec& c) { return c.session.has_value(); }))
+    sort_by_arrival(out_);
   return std::move(out_);
 }
 
@@ -274,7 +243,8 @@ Result<void> check_class(const ClassSpec& c, const std::string& key) {
   if (c.shared_prompt_tokens < 0 || c.shared_prompt_tokens > kTokenLimit / 2) {
     return bad_input(key + ".shared_prompt_tokens", std::to_string(c.shared_prompt_tokens), "0 to 2^29");
   }
-  if (c.shared_prompts < 1 || c.shared_prompts >= 1 << 20) return bad_input(key + ".shared_prompts", std::to_string(c.shared_prompts), "1 to 2^20 - 1");
+  if (c.shared_prompts < 1 || c.shared_prompts >= 1 << 20)
+    return bad_input(key + ".shared_prompts", std::to_string(c.shared_prompts), "1 to 2^20 - 1");
   if (c.adapters < 0) return bad_input(key + ".adapters", std::to_string(c.adapters), "0 or more");
   if (!c.session) return {};
   const SessionLaw& s = *c.session;
@@ -296,11 +266,13 @@ Result<void> check_class(const ClassSpec& c, const std::string& key) {
 }  // namespace
 
 Result<Requests> generate(const GenerateSpec& spec, Seed seed, std::uint64_t replication) {
-  if (spec.classes.empty() || spec.classes.size() > 65535) return bad_input("classes", fmt::format("{} classes", spec.classes.size()), "1 to 65535");
+  if (spec.classes.empty() || spec.classes.size() > 65535)
+    return bad_input("classes", fmt::format("{} classes", spec.classes.size()), "1 to 65535");
   if (spec.num_requests < 1 || spec.num_requests > std::numeric_limits<RequestId>::max() - 1) {
     return bad_input("num_requests", std::to_string(spec.num_requests), "1 to 2^32 - 2");
   }
-  if (spec.block_tokens < 0 || spec.block_tokens > 1 << 20) return bad_input("block_tokens", std::to_string(spec.block_tokens), "0 (none) to 2^20");
+  if (spec.block_tokens < 0 || spec.block_tokens > 1 << 20)
+    return bad_input("block_tokens", std::to_string(spec.block_tokens), "0 (none) to 2^20");
   if (spec.block_tokens > 0 && spec.block_tokens < kTokenLimit >> kStreamShift && spec.max_context == 0) {
     return bad_input("max_context", "none", "a limit, when blocks are shorter than 16 tokens", "set it to the model's context length");
   }
@@ -312,6 +284,20 @@ Result<Requests> generate(const GenerateSpec& spec, Seed seed, std::uint64_t rep
     JEVONS_CHECK(check_class(spec.classes[i], name.empty() ? fmt::format("classes[{}]", i) : name));
   }
   return Builder(spec, seed, replication).build();
+}
+
+Result<void> assign_arrivals(Requests& requests, const Arrivals& arrivals, Seed seed, std::uint64_t replication) {
+  JEVONS_CHECK(checked(arrivals, "arrivals"));
+  ArrivalProcess process(arrivals, seed, replication, 0);
+  if (!requests.sessions.known()) {
+    process.fill(requests.arrival);
+    return {};
+  }
+  const auto& first = requests.sessions.first;
+  for (std::size_t s = 0; s + 1 < first.size(); ++s) {
+    std::fill(requests.arrival.begin() + first[s], requests.arrival.begin() + first[s + 1], process.next());
+  }
+  return {};
 }
 
 }  // namespace jevons::traffic

@@ -47,14 +47,18 @@ enum class Release : std::uint8_t {
 
 struct GenerateSpec {
   std::vector<ClassSpec> classes;
-  std::size_t num_requests = 0;      // rows in all; the last session may be cut short
-  std::int32_t block_tokens = 0;     // > 0: fill Requests::prefix with blocks of this many tokens
-  std::int32_t max_context = 0;      // > 0: input + output stay within it: lengths are cut, and a session ends where it would outgrow it
+  std::size_t num_requests = 0;   // rows in all; the last session may be cut short
+  std::int32_t block_tokens = 0;  // > 0: fill Requests::prefix with blocks of this many tokens
+  std::int32_t max_context = 0;   // > 0: input + output stay within it: lengths are cut, and a session ends where it would outgrow it
   Release release = Release::after_parents;
 };
 
 /// Requests of all classes, merged in order of (session) arrival. Each class draws from its own streams, so that a class added or
 /// changed moves no other. Errors name the class and the field: laws and rates out of range, no class, more than 2^32 - 2 rows.
 Result<Requests> generate(const GenerateSpec& spec, Seed seed, std::uint64_t replication = 0);
+
+/// Gives every request without parents a new arrival, a session's calls that of their session: for traces without times, or at another
+/// rate. Draws Draw::arrival of entity 0.
+Result<void> assign_arrivals(Requests& requests, const Arrivals& arrivals, Seed seed, std::uint64_t replication = 0);
 
 }  // namespace jevons::traffic

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "traffic/portable_math.hpp"
 
@@ -44,14 +45,17 @@ double normal_quantile(double p) {
                                  1.3731693765509461125e+4, 1.9715909503065514427e+3, 1.3314166789178437745e+2, 3.3871328727963666080e+0};
   static constexpr std::array kB{5.2264952788528545610e+3, 2.8729085735721942674e+4, 3.9307895800092710610e+4, 2.1213794301586595867e+4,
                                  5.3941960214247511077e+3, 6.8718700749205790830e+2, 4.2313330701600911252e+1, 1.0};
-  static constexpr std::array kC{7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1, 1.27045825245236838258e+0,
-                                 3.64784832476320460504e+0, 5.76949722146069140550e+0, 4.63033784615654529590e+0, 1.42343711074968357734e+0};
+  static constexpr std::array kC{7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1,
+                                 1.27045825245236838258e+0, 3.64784832476320460504e+0, 5.76949722146069140550e+0,
+                                 4.63033784615654529590e+0, 1.42343711074968357734e+0};
   static constexpr std::array kD{1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2, 1.48103976427480074590e-1,
                                  6.89767334985100004550e-1, 1.67638483018380384940e+0, 2.05319162663775882187e+0, 1.0};
-  static constexpr std::array kE{2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3, 2.65321895265761230930e-2,
-                                 2.96560571828504891230e-1, 1.78482653991729133580e+0, 5.46378491116411436990e+0, 6.65790464350110377720e+0};
-  static constexpr std::array kF{2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5, 7.86869131145613259100e-4,
-                                 1.48753612908506148525e-2,  1.36929880922735805310e-1, 5.99832206555887937690e-1, 1.0};
+  static constexpr std::array kE{2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3,
+                                 2.65321895265761230930e-2, 2.96560571828504891230e-1, 1.78482653991729133580e+0,
+                                 5.46378491116411436990e+0, 6.65790464350110377720e+0};
+  static constexpr std::array kF{
+      2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5, 7.86869131145613259100e-4,
+      1.48753612908506148525e-2,  1.36929880922735805310e-1, 5.99832206555887937690e-1, 1.0};
   const double q = p - 0.5;
   if (std::abs(q) <= 0.425) {
     const double r = 0.180625 - q * q;
@@ -63,8 +67,7 @@ double normal_quantile(double p) {
 }
 
 double mean(const Law& law) {
-  return std::visit(Overload{[](const Fixed& f) { return f.value; },
-                             [](const Uniform& u) { return (u.low + u.high) / 2; },
+  return std::visit(Overload{[](const Fixed& f) { return f.value; }, [](const Uniform& u) { return (u.low + u.high) / 2; },
                              [](const Exponential& e) { return e.mean; },
                              [](const LogNormal& l) { return l.median * portable_exp(l.sigma * l.sigma / 2); },
                              [](const Empirical& e) {
@@ -79,12 +82,12 @@ double mean(const Law& law) {
 }
 
 double draw(const Law& law, Stream& stream) {
-  return std::visit(Overload{[](const Fixed& f) { return f.value; },
-                             [&](const Uniform& u) { return u.low + (u.high - u.low) * stream.uniform(); },
-                             [&](const Exponential& e) { return e.mean * draw_exponential(stream); },
-                             [&](const LogNormal& l) { return l.median * portable_exp(l.sigma * draw_normal(stream)); },
-                             [&](const Empirical& e) { return step_quantile(e, stream.uniform()); }},
-                    law);
+  return std::visit(
+      Overload{[](const Fixed& f) { return f.value; }, [&](const Uniform& u) { return u.low + (u.high - u.low) * stream.uniform(); },
+               [&](const Exponential& e) { return e.mean * draw_exponential(stream); },
+               [&](const LogNormal& l) { return l.median * portable_exp(l.sigma * draw_normal(stream)); },
+               [&](const Empirical& e) { return step_quantile(e, stream.uniform()); }},
+      law);
 }
 
 std::int32_t draw_count(const Law& law, Stream& stream) {
@@ -99,19 +102,24 @@ std::int32_t draw_count(const Law& law, Stream& stream) {
 }
 
 Result<Law> checked(Law law, std::string_view key) {
-  const auto refuse = [&](std::string what, std::string expected) { return bad_input(std::string(key), std::move(what), std::move(expected)); };
+  const auto refuse = [&](std::string what, std::string expected) {
+    return bad_input(std::string(key), std::move(what), std::move(expected));
+  };
   const auto good = [](double v, double least) { return v >= least && v <= kMaxCount; };  // false for NaN too
-  if (const auto* f = std::get_if<Fixed>(&law); f && !good(f->value, 0)) return refuse(fmt::format("fixed value {}", f->value), "0 to 2^31 - 1");
+  if (const auto* f = std::get_if<Fixed>(&law); f && !good(f->value, 0))
+    return refuse(fmt::format("fixed value {}", f->value), "0 to 2^31 - 1");
   if (const auto* u = std::get_if<Uniform>(&law); u && !(good(u->low, 0) && good(u->high, 0) && u->low <= u->high)) {
     return refuse(fmt::format("uniform from {} to {}", u->low, u->high), "0 <= low <= high < 2^31");
   }
-  if (const auto* e = std::get_if<Exponential>(&law); e && !good(e->mean, 0)) return refuse(fmt::format("mean {}", e->mean), "0 to 2^31 - 1");
+  if (const auto* e = std::get_if<Exponential>(&law); e && !good(e->mean, 0))
+    return refuse(fmt::format("mean {}", e->mean), "0 to 2^31 - 1");
   if (const auto* l = std::get_if<LogNormal>(&law); l && !(good(l->median, 0) && l->sigma >= 0 && l->sigma <= 10)) {
     return refuse(fmt::format("log-normal with median {} and sigma {}", l->median, l->sigma), "median >= 0 and 0 <= sigma <= 10");
   }
   if (const auto* e = std::get_if<Empirical>(&law)) {
     if (e->value.empty() || e->value.size() != e->cumulative.size()) {
-      return refuse(fmt::format("{} values with {} cumulative probabilities", e->value.size(), e->cumulative.size()), "as many of each, at least 1");
+      return refuse(fmt::format("{} values with {} cumulative probabilities", e->value.size(), e->cumulative.size()),
+                    "as many of each, at least 1");
     }
     for (std::size_t i = 0; i < e->value.size(); ++i) {
       const double v = e->value[i], c = e->cumulative[i];
@@ -145,6 +153,18 @@ Empirical empirical_of(std::vector<double> sample) {
   return e;
 }
 
+Empirical empirical_of(std::vector<double> sample, std::size_t points) {
+  if (sample.size() <= points) return empirical_of(std::move(sample));
+  std::sort(sample.begin(), sample.end());
+  Empirical e;
+  for (std::size_t i = 0; i < points; ++i) {
+    const std::size_t from = sample.size() * i / points, to = sample.size() * (i + 1) / points;
+    e.value.push_back(std::accumulate(sample.begin() + std::ptrdiff_t(from), sample.begin() + std::ptrdiff_t(to), 0.0) / double(to - from));
+    e.cumulative.push_back(double(to) / double(sample.size()));
+  }
+  return e;
+}
+
 Result<Law> parse_law(std::string_view text, double nominal, std::string_view key) {
   std::vector<std::string_view> words;
   for (std::size_t start = 0;;) {
@@ -161,10 +181,12 @@ Result<Law> parse_law(std::string_view text, double nominal, std::string_view ke
     number.push_back(v);
   }
   if (words[0] == "fixed" && number.empty()) return checked(Fixed{nominal}, key);
-  if (words[0] == "uniform" && number.size() == 2) return checked(Uniform{std::floor(number[0] * nominal), std::floor(number[1] * nominal)}, key);
+  if (words[0] == "uniform" && number.size() == 2)
+    return checked(Uniform{std::floor(number[0] * nominal), std::floor(number[1] * nominal)}, key);
   if (words[0] == "exponential" && number.empty()) return checked(Exponential{nominal}, key);
   if (words[0] == "lognormal" && number.size() == 1) return checked(lognormal_of(nominal, number[0]), key);
-  return bad_input(std::string(key), fmt::format("unknown distribution '{}'", text), "fixed | uniform:LOW:HIGH | exponential | lognormal:CV",
+  return bad_input(std::string(key), fmt::format("unknown distribution '{}'", text),
+                   "fixed | uniform:LOW:HIGH | exponential | lognormal:CV",
                    "LOW and HIGH are fractions of the nominal length, e.g. uniform:0.8:1.0");
 }
 

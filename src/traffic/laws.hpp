@@ -46,6 +46,8 @@ LogNormal lognormal_through(double p50, double x, double q);
 LogNormal lognormal_of(double mean, double cv);
 /// The law of a sample, every value with equal weight. Requires a non-empty sample.
 Empirical empirical_of(std::vector<double> sample);
+/// The same in at most `points` steps of equal probability, each at the mean of its part: the mean stays, the tails are smoothed.
+Empirical empirical_of(std::vector<double> sample, std::size_t points);
 /// A law from the words used on command lines and in `cases.csv`: "fixed", "uniform:LOW:HIGH" (fractions of nominal, as
 /// InferenceX: whole tokens from int(LOW·n) to int(HIGH·n)), "exponential", "lognormal:CV"; mean or scale is `nominal`.
 Result<Law> parse_law(std::string_view text, double nominal, std::string_view key);

@@ -17,7 +17,13 @@ Result<Lines> Lines::open(const std::string& path) {
     if (f) gzclose(f);
   });
   if (!file) {
-    return fail({ErrorCode::io, path, 0, {}, fmt::format("cannot open: {}", errno ? std::strerror(errno) : "out of memory"), "a readable file", {}});
+    return fail({ErrorCode::io,
+                 path,
+                 0,
+                 {},
+                 fmt::format("cannot open: {}", errno ? std::strerror(errno) : "out of memory"),
+                 "a readable file",
+                 {}});
   }
   gzbuffer(file.get(), 1 << 18);
   return Lines(

@@ -15,7 +15,7 @@ namespace jevons::traffic {
 class Lines {
  public:
   static constexpr std::size_t kMaxLine = std::size_t{256} << 20;  // longer is not a trace
-  static constexpr std::size_t kPadding = 64;                     // readable bytes after a line, as simdjson wants
+  static constexpr std::size_t kPadding = 64;                      // readable bytes after a line, as simdjson wants
 
   /// Opens a file, plain or gzip (told apart by content, not by name).
   static Result<Lines> open(const std::string& path);
@@ -25,8 +25,8 @@ class Lines {
   /// The next line without its end ("\n" or "\r\n"; a byte-order mark at the start of the file is dropped); valid until the next call.
   /// False at the end of the text, or at a failure (see `error`).
   bool next(std::string_view& line);
-  int number() const { return number_; }              // of the line last returned, from 1
-  bool terminated() const { return terminated_; }     // had it a line end? false only for the last line
+  int number() const { return number_; }                        // of the line last returned, from 1
+  bool terminated() const { return terminated_; }               // had it a line end? false only for the last line
   const std::optional<Error>& error() const { return error_; }  // unreadable, or a line over kMaxLine
   /// Everything not yet returned as lines (formats that are one JSON document), followed by kPadding readable bytes.
   std::string_view rest();

@@ -7,7 +7,8 @@
 
 namespace jevons::traffic {
 
-inline constexpr double kLn2High = 0x1.62e42fee00000p-1, kLn2Low = 0x1.a39ef35793c76p-33;  // ln 2 in two parts, the first with trailing zeros
+inline constexpr double kLn2High = 0x1.62e42fee00000p-1,
+                        kLn2Low = 0x1.a39ef35793c76p-33;  // ln 2 in two parts, the first with trailing zeros
 
 /// Natural logarithm of a positive normal number, within 2 units in the last place.
 /// x = 2^e·m with m in [sqrt(1/2), sqrt(2)); ln m = 2·atanh(s) with s = (m − 1)/(m + 1), |s| < 0.1716, series to s^19.

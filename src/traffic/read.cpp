@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "traffic/order.hpp"
 #include "traffic/rows.hpp"
 
 namespace jevons::traffic {
@@ -33,14 +34,6 @@ std::string all_names() {
 bool is_csv(Format f) { return f == Format::jevons_csv || f == Format::azure || f == Format::burstgpt || f == Format::agentic; }
 bool is_document(Format f) { return f == Format::sharegpt || f == Format::guidellm; }
 
-template <class T>
-void permute(std::vector<T>& column, const std::vector<std::uint32_t>& order) {
-  if (column.empty()) return;
-  std::vector<T> sorted(column.size());
-  for (std::size_t i = 0; i < order.size(); ++i) sorted[i] = column[order[i]];
-  column = std::move(sorted);
-}
-
 Result<Trace> read_lines(Lines& lines, const std::string& name, const ReadOptions& options) {
   std::string_view line;
   do {
@@ -52,8 +45,13 @@ Result<Trace> read_lines(Lines& lines, const std::string& name, const ReadOption
 
   const std::optional<Format> told = options.format ? options.format : format_of(line);
   if (!told) {
-    return fail({ErrorCode::bad_input, name, lines.number(), {}, fmt::format("the first line is of no known format: '{}'", line.substr(0, 80)),
-                 all_names(), "name the format, or convert the trace to ours (src/traffic/README.md)"});
+    return fail({ErrorCode::bad_input,
+                 name,
+                 lines.number(),
+                 {},
+                 fmt::format("the first line is of no known format: '{}'", line.substr(0, 80)),
+                 all_names(),
+                 "name the format, or convert the trace to ours (src/traffic/README.md)"});
   }
   Sink sink(options, name, *told);
   if (is_document(*told)) {
@@ -84,7 +82,8 @@ Result<Trace> read_lines(Lines& lines, const std::string& name, const ReadOption
     Row row;
     for (bool more = !is_csv(*told) || lines.next(line); more && !sink.error(); more = lines.next(line)) {
       if (line.find_first_not_of(" \t") == line.npos) continue;
-      RowCheck problem = line.find('\r') == line.npos ? reader(line, row) : Problem{{}, "a carriage return inside the row", "line ends \\n or \\r\\n"};
+      RowCheck problem =
+          line.find('\r') == line.npos ? reader(line, row) : Problem{{}, "a carriage return inside the row", "line ends \\n or \\r\\n"};
       if (problem && !lines.terminated()) problem->what += " (the last line has no end: is the file cut short?)";
       if (problem) {
         sink.refuse(std::move(*problem), lines.number());
@@ -114,7 +113,9 @@ Result<Format> parse_format(std::string_view name) {
 }
 
 Sink::Sink(const ReadOptions& options, std::string file, Format format)
-    : options_{options}, file_{std::move(file)}, own_{format == Format::jevons_csv || format == Format::jevons_jsonl},
+    : options_{options},
+      file_{std::move(file)},
+      own_{format == Format::jevons_csv || format == Format::jevons_jsonl},
       sorts_{format == Format::aiperf || format == Format::guidellm} {
   trace_.format = format;
 }
@@ -140,13 +141,17 @@ RowCheck Sink::check(const Row& row) const {
   if (auto p = length("input length", row.input)) return p;
   if (auto p = length("output length", row.output)) return p;
   if (options_.max_context > 0 && row.input + row.output > options_.max_context) {
-    return Problem{"length", fmt::format("{} input + {} output tokens", row.input, row.output), fmt::format("at most the context of {} tokens", options_.max_context)};
+    return Problem{"length", fmt::format("{} input + {} output tokens", row.input, row.output),
+                   fmt::format("at most the context of {} tokens", options_.max_context)};
   }
-  if (row.adapter < kNoAdapter || row.adapter > std::numeric_limits<std::int32_t>::max()) return Problem{"adapter", fmt::format("{}", row.adapter), "-1 (none) or more"};
-  if (std::abs(row.priority) > std::numeric_limits<std::int32_t>::max()) return Problem{"priority", fmt::format("{}", row.priority), "a 32-bit number"};
+  if (row.adapter < kNoAdapter || row.adapter > std::numeric_limits<std::int32_t>::max())
+    return Problem{"adapter", fmt::format("{}", row.adapter), "-1 (none) or more"};
+  if (std::abs(row.priority) > std::numeric_limits<std::int32_t>::max())
+    return Problem{"priority", fmt::format("{}", row.priority), "a 32-bit number"};
   if (!(row.wait_s >= 0 && row.wait_s < 1e9)) return Problem{"wait", fmt::format("{} s", row.wait_s), "0 or more"};
   if (row.tenant != "" || row.priority != 0 || !tenants_.empty()) {
-    if (tenants_.size() >= 65535 && !tenants_.contains({row.tenant, row.priority})) return Problem{"tenant", "more than 65535 tenants", "fewer"};
+    if (tenants_.size() >= 65535 && !tenants_.contains({row.tenant, row.priority}))
+      return Problem{"tenant", "more than 65535 tenants", "fewer"};
   }
   const bool child = !row.session.empty() && row.session == session_;
   if (own_ && row.timed && row.at < 0) return Problem{"arrival", fmt::format("{} ns", row.at), "0 or later"};
@@ -159,11 +164,13 @@ RowCheck Sink::check(const Row& row) const {
   if (row.parents) {
     const auto above = std::int64_t(accepted_.size());
     for (std::int64_t p : *row.parents) {
-      if (p < 0 || p >= above) return Problem{"parents", fmt::format("row {} of the session", p), fmt::format("an earlier row of it, 0 to {}", above - 1)};
+      if (p < 0 || p >= above)
+        return Problem{"parents", fmt::format("row {} of the session", p), fmt::format("an earlier row of it, 0 to {}", above - 1)};
     }
   }
   if (any_prefix_ && row.block_tokens > 0 && row.block_tokens != trace_.requests.prefix.block_tokens) {
-    return Problem{"block_tokens", fmt::format("{}", row.block_tokens), fmt::format("{} as in the rows above", trace_.requests.prefix.block_tokens)};
+    return Problem{"block_tokens", fmt::format("{}", row.block_tokens),
+                   fmt::format("{} as in the rows above", trace_.requests.prefix.block_tokens)};
   }
   if (trace_.requests.size() >= std::numeric_limits<RequestId>::max() - 1) return Problem{{}, "more than 2^32 - 2 rows", "a shorter trace"};
   return {};
@@ -189,9 +196,7 @@ bool Sink::take(const Row& row, int line) {
   r.input_tokens.push_back(std::int32_t(row.input));
   r.output_tokens.push_back(std::int32_t(row.output));
 
-  const auto [tenant, fresh] = tenants_.try_emplace({row.tenant, row.priority}, std::uint16_t(tenants_.size()));
-  if (fresh) r.tenants.push_back({row.tenant, std::int32_t(row.priority), {}});
-  r.tenant.push_back(tenant->second);
+  take_tenant(row, index);
   if (row.adapter != kNoAdapter && r.adapter.empty()) r.adapter.assign(index, kNoAdapter);
   if (row.adapter != kNoAdapter || !r.adapter.empty()) r.adapter.push_back(std::int32_t(row.adapter));
 
@@ -215,6 +220,18 @@ bool Sink::take(const Row& row, int line) {
     m.last_token.push_back((*row.measured)[3]);
   }
   return true;
+}
+
+/// The column starts with the second tenant: most traces have one.
+void Sink::take_tenant(const Row& row, std::size_t index) {
+  Requests& r = trace_.requests;
+  if (r.tenants.empty() || r.tenants[tenant_].name != row.tenant || r.tenants[tenant_].priority != row.priority) {
+    const auto [known, fresh] = tenants_.try_emplace({row.tenant, row.priority}, std::uint16_t(tenants_.size()));
+    if (fresh) r.tenants.push_back({row.tenant, std::int32_t(row.priority), {}});
+    tenant_ = known->second;
+    if (r.tenants.size() == 2 && r.tenant.empty()) r.tenant.assign(index, 0);
+  }
+  if (r.tenants.size() > 1) r.tenant.push_back(tenant_);
 }
 
 void Sink::take_session(const Row& row, std::uint32_t index) {
@@ -243,34 +260,24 @@ void Sink::take_session(const Row& row, std::uint32_t index) {
   s.wait.push_back(s.offset[index] == s.offset[index + 1] ? 0 : SimTime(row.wait_s * double(kNsPerSecond) + 0.5));
 }
 
-void Sink::sort_by_arrival() {
-  Requests& r = trace_.requests;
-  std::vector<std::uint32_t> order(r.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return r.arrival[a] < r.arrival[b]; });
-  permute(r.arrival, order);
-  permute(r.input_tokens, order);
-  permute(r.output_tokens, order);
-  permute(r.tenant, order);
-  permute(r.adapter, order);
-  const SimTime first = r.arrival.front();
-  for (SimTime& t : r.arrival) t -= first;
-}
-
 Result<Trace> Sink::finish() && {
   if (error_) return fail(*error_);
   Requests& r = trace_.requests;
   if (r.size() == 0) {
-    return fail({ErrorCode::bad_input, file_, 0, {}, trace_.skipped ? fmt::format("no good row among {}", trace_.rows) : "no requests in the file", "at least one",
+    return fail({ErrorCode::bad_input,
+                 file_,
+                 0,
+                 {},
+                 trace_.skipped ? fmt::format("no good row among {}", trace_.rows) : "no requests in the file",
+                 "at least one",
                  trace_.problems.empty() ? std::string{} : trace_.problems.front().message()});
   }
   if (r.sessions.known()) r.sessions.first.push_back(RequestId(r.size()));
-  if (sorts_) sort_by_arrival();
-  if (r.tenants.size() == 1) {
-    r.tenant.clear();
-    r.tenant.shrink_to_fit();
-    if (r.tenants.front().name.empty() && r.tenants.front().priority == 0) r.tenants.clear();
+  if (sorts_) {
+    sort_by_arrival(r);
+    for (std::size_t i = r.size(); i-- > 0;) r.arrival[i] -= r.arrival[0];
   }
+  if (r.tenants.size() == 1 && r.tenants.front().name.empty() && r.tenants.front().priority == 0) r.tenants.clear();
   if (!trace_.timed) std::fill(r.arrival.begin(), r.arrival.end(), 0);
   return std::move(trace_);
 }

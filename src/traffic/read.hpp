@@ -19,11 +19,11 @@ enum class Format : std::uint8_t {
   bailian,       // JSONL as Mooncake with chat_id, timestamp in s, hash_ids of 16 tokens (alibaba-edu/qwen-bailian-usagetraces-anon)
   azure,         // CSV TIMESTAMP, ContextTokens, GeneratedTokens (Azure/AzurePublicDataset, 2023 and 2024)
   burstgpt,      // CSV Timestamp (s), Request tokens, Response tokens, Model (HPMLL/BurstGPT, 1 to 3); the model becomes the tenant
-  agentic,       // CSV of agent sessions: trace_id, req_idx, is_subagent, … (callanjfox/kv-cache-tester, one line a request, 64-token blocks)
-  sharegpt,      // JSON list of {"conversations": [{"from", "value"}]}: text, so options must say how many bytes make a token
-  aiperf,        // JSONL profile_export.jsonl (ai-dynamo/aiperf 0.2 to 0.5)
-  guidellm,      // JSON report with benchmarks[].requests.successful[] (vllm-project/guidellm 0.2 to 0.5)
-  vllm_run,      // JSONL request_id, input_toks, output_toks, arrival_time, queued_ts, … (LLMServingSim's log of a vLLM 0.19 run)
+  agentic,   // CSV of agent sessions: trace_id, req_idx, is_subagent, … (callanjfox/kv-cache-tester, one line a request, 64-token blocks)
+  sharegpt,  // JSON list of {"conversations": [{"from", "value"}]}: text, so options must say how many bytes make a token
+  aiperf,    // JSONL profile_export.jsonl (ai-dynamo/aiperf 0.2 to 0.5)
+  guidellm,  // JSON report with benchmarks[].requests.successful[] (vllm-project/guidellm 0.2 to 0.5)
+  vllm_run,  // JSONL request_id, input_toks, output_toks, arrival_time, queued_ts, … (LLMServingSim's log of a vLLM 0.19 run)
 };
 std::string_view format_name(Format format);
 Result<Format> parse_format(std::string_view name);
@@ -44,10 +44,10 @@ struct Measured {
 struct Trace {
   Requests requests;
   Format format{};
-  bool timed = true;              // false: arrivals are unknown (all 0); draw them with `assign_arrivals`, or load by concurrency
-  std::uint64_t rows = 0;         // read, bad ones included
-  std::uint64_t skipped = 0;      // bad ones
-  std::vector<Error> problems;    // the first 20 of them, with line and reason
+  bool timed = true;            // false: arrivals are unknown (all 0); draw them with `assign_arrivals`, or load by concurrency
+  std::uint64_t rows = 0;       // read, bad ones included
+  std::uint64_t skipped = 0;    // bad ones
+  std::vector<Error> problems;  // the first 20 of them, with line and reason
   std::optional<Measured> measured;
 };
 

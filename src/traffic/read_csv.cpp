@@ -44,7 +44,8 @@ bool seconds(std::string_view text, SimTime& ns) {
   const std::size_t dot = text.find('.');
   const std::string_view digits = dot == text.npos ? std::string_view{} : text.substr(dot + 1);
   std::int64_t whole = 0, part = 0;
-  if (number(text.substr(0, dot), whole) && std::abs(whole) < 4'000'000'000 && digits.size() <= 9 && (dot == text.npos || number(digits, part)) && part >= 0) {
+  if (number(text.substr(0, dot), whole) && std::abs(whole) < 4'000'000'000 && digits.size() <= 9 &&
+      (dot == text.npos || number(digits, part)) && part >= 0) {
     for (std::size_t i = digits.size(); i < 9; ++i) part *= 10;
     ns = whole * kNsPerSecond + (text.starts_with('-') ? -part : part);
     return true;
@@ -59,7 +60,8 @@ bool seconds(std::string_view text, SimTime& ns) {
 bool timestamp(std::string_view text, SimTime& ns) {
   if (text.ends_with("+00:00")) text.remove_suffix(6);
   if (text.ends_with('Z')) text.remove_suffix(1);
-  if (text.size() < 19 || text[4] != '-' || text[7] != '-' || (text[10] != ' ' && text[10] != 'T') || text[13] != ':' || text[16] != ':') return false;
+  if (text.size() < 19 || text[4] != '-' || text[7] != '-' || (text[10] != ' ' && text[10] != 'T') || text[13] != ':' || text[16] != ':')
+    return false;
   unsigned y = 0, mo = 0, d = 0, h = 0, mi = 0;
   SimTime s = 0;
   if (!number(text.substr(0, 4), y) || !number(text.substr(5, 2), mo) || !number(text.substr(8, 2), d) || !number(text.substr(11, 2), h) ||
@@ -90,7 +92,8 @@ class Columns {
       }
     }
     for (std::string_view name : required) {
-      if (!c.find(name)) return bad_input(std::string(name), "this column is missing", fmt::format("a header with {}", fmt::join(required, ", ")));
+      if (!c.find(name))
+        return bad_input(std::string(name), "this column is missing", fmt::format("a header with {}", fmt::join(required, ", ")));
     }
     return c;
   }
@@ -111,7 +114,8 @@ class Columns {
   std::vector<std::string_view> fields_;
 };
 
-Result<RowReader> two_lengths(std::string_view header, std::string_view time, std::string_view in, std::string_view out, bool date, std::string_view tenant) {
+Result<RowReader> two_lengths(std::string_view header, std::string_view time, std::string_view in, std::string_view out, bool date,
+                              std::string_view tenant) {
   JEVONS_TRY(Columns columns, Columns::of(header, {time, in, out}));
   const std::size_t t = *columns.find(time), i = *columns.find(in), o = *columns.find(out);
   const std::optional<std::size_t> who = tenant.empty() ? std::nullopt : columns.find(tenant);
@@ -170,8 +174,8 @@ Result<RowReader> own(std::string_view header) {
 class Agentic {
  public:
   static Result<RowReader> reader(std::string_view header) {
-    JEVONS_TRY(Columns columns, Columns::of(header, {"trace_id", "is_subagent", "t_s", "input_tokens", "output_tokens", "n_blocks", "hit_blocks_prefix", "api_time_s",
-                                                     "think_time_s"}));
+    JEVONS_TRY(Columns columns, Columns::of(header, {"trace_id", "is_subagent", "t_s", "input_tokens", "output_tokens", "n_blocks",
+                                                     "hit_blocks_prefix", "api_time_s", "think_time_s"}));
     return RowReader([a = Agentic(std::move(columns))](std::string_view line, Row& row) mutable { return a.read(line, row); });
   }
 
@@ -194,8 +198,10 @@ class Agentic {
     double api_s = 0;
     if (!number(field("input_tokens"), row.input)) return bad("input_tokens", field("input_tokens"), "a whole number of tokens");
     if (!number(field("output_tokens"), row.output)) return bad("output_tokens", field("output_tokens"), "a whole number of tokens");
-    if (!number(field("n_blocks"), call.count) || call.count < 0 || call.count > 1 << 30) return bad("n_blocks", field("n_blocks"), "a number of blocks");
-    if (!number(field("hit_blocks_prefix"), hits) || hits < 0 || hits > call.count) return bad("hit_blocks_prefix", field("hit_blocks_prefix"), "0 to n_blocks");
+    if (!number(field("n_blocks"), call.count) || call.count < 0 || call.count > 1 << 30)
+      return bad("n_blocks", field("n_blocks"), "a number of blocks");
+    if (!number(field("hit_blocks_prefix"), hits) || hits < 0 || hits > call.count)
+      return bad("hit_blocks_prefix", field("hit_blocks_prefix"), "0 to n_blocks");
     if (!number(field("t_s"), call.start_s)) return bad("t_s", field("t_s"), "seconds");
     if (!field("api_time_s").empty() && !number(field("api_time_s"), api_s)) return bad("api_time_s", field("api_time_s"), "seconds");
     const bool branch = field("is_subagent") == "1";
@@ -215,7 +221,8 @@ class Agentic {
       for (std::int64_t p : *row.parents) wait = std::min(wait, call.start_s - calls_[std::size_t(p)].end_s);
     }
     row.wait_s = std::max(wait, 0.0);
-    if (!identify(call, hits)) return bad("hit_blocks_prefix", field("hit_blocks_prefix"), "at most the blocks of an earlier call of the session");
+    if (!identify(call, hits))
+      return bad("hit_blocks_prefix", field("hit_blocks_prefix"), "at most the blocks of an earlier call of the session");
     row.blocks = call.blocks;
     const auto index = std::int64_t(calls_.size());
     calls_.push_back(std::move(call));
@@ -264,10 +271,14 @@ class Agentic {
 
 Result<RowReader> csv_reader(Format format, std::string_view header) {
   switch (format) {
-    case Format::azure: return two_lengths(header, "TIMESTAMP", "ContextTokens", "GeneratedTokens", true, {});
-    case Format::burstgpt: return two_lengths(header, "Timestamp", "Request tokens", "Response tokens", false, "Model");
-    case Format::agentic: return Agentic::reader(header);
-    default: return own(header);
+    case Format::azure:
+      return two_lengths(header, "TIMESTAMP", "ContextTokens", "GeneratedTokens", true, {});
+    case Format::burstgpt:
+      return two_lengths(header, "Timestamp", "Request tokens", "Response tokens", false, "Model");
+    case Format::agentic:
+      return Agentic::reader(header);
+    default:
+      return own(header);
   }
 }
 

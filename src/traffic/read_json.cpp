@@ -103,7 +103,8 @@ RowCheck check_blocks(const Row& row) {
   std::int64_t blocks = 0;
   for (const BlockRun& run : row.blocks) blocks += run.count;
   if (row.input < 1 || row.output < 1 || blocks <= most) return {};
-  return Problem{"hash_ids", fmt::format("{} blocks of {} tokens for {} input + {} output tokens", blocks, row.block_tokens, row.input, row.output),
+  return Problem{"hash_ids",
+                 fmt::format("{} blocks of {} tokens for {} input + {} output tokens", blocks, row.block_tokens, row.input, row.output),
                  "no more blocks than the context has"};
 }
 
@@ -124,7 +125,8 @@ RowCheck vllm_run(object o, Row& row) {
   row.output = f.whole("output_toks");
   row.measured = {f.time("queued_ts", 1e9), f.time("scheduled_ts", 1e9), f.time("first_token_ts", 1e9), f.time("last_token_ts", 1e9)};
   const auto& m = *row.measured;
-  if (!f.problem() && !(m[0] <= m[1] && m[1] <= m[2] && m[2] <= m[3])) f.refuse("queued_ts", "times out of order", "queued <= scheduled <= first token <= last token");
+  if (!f.problem() && !(m[0] <= m[1] && m[1] <= m[2] && m[2] <= m[3]))
+    f.refuse("queued_ts", "times out of order", "queued <= scheduled <= first token <= last token");
   return f.problem();
 }
 
@@ -155,10 +157,12 @@ RowCheck aiperf(object o, Row& row) {
 
 /// arrival_s, input_tokens, output_tokens, and any of tenant, priority, adapter, session, parents, wait_s, block_tokens, blocks.
 RowCheck own(object o, Row& row) {
-  static constexpr std::array<std::string_view, 11> known{"arrival_s", "input_tokens", "output_tokens", "tenant", "priority", "adapter", "session",
-                                                          "parents", "wait_s", "block_tokens", "blocks"};
+  static constexpr std::array<std::string_view, 11> known{"arrival_s", "input_tokens", "output_tokens", "tenant",
+                                                          "priority",  "adapter",      "session",       "parents",
+                                                          "wait_s",    "block_tokens", "blocks"};
   for (const auto& [key, value] : o) {
-    if (std::find(known.begin(), known.end(), key) == known.end()) return Problem{std::string(key.substr(0, 40)), "unknown field", fmt::format("{}", fmt::join(known, ", "))};
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      return Problem{std::string(key.substr(0, 40)), "unknown field", fmt::format("{}", fmt::join(known, ", "))};
   }
   Fields f(o);
   row.timed = f.find("arrival_s").has_value();
@@ -184,12 +188,13 @@ RowCheck own(object o, Row& row) {
     }
   }
   if (const auto e = f.find("blocks")) {
-    if (e->get(list) != simdjson::SUCCESS || row.block_tokens == 0) return Problem{"blocks", shown(*e), "a list of [first id, count] beside block_tokens"};
+    if (e->get(list) != simdjson::SUCCESS || row.block_tokens == 0)
+      return Problem{"blocks", shown(*e), "a list of [first id, count] beside block_tokens"};
     for (element item : list) {
       std::uint64_t first = 0, count = 0;
       simdjson::dom::array pair;
-      if (item.get(pair) != simdjson::SUCCESS || pair.size() != 2 || pair.at(0).get(first) != simdjson::SUCCESS || pair.at(1).get(count) != simdjson::SUCCESS ||
-          count > 1u << 30) {
+      if (item.get(pair) != simdjson::SUCCESS || pair.size() != 2 || pair.at(0).get(first) != simdjson::SUCCESS ||
+          pair.at(1).get(count) != simdjson::SUCCESS || count > 1u << 30) {
         return Problem{"blocks", shown(item), "[first id, count]"};
       }
       row.blocks.push_back({first, std::uint32_t(count)});
@@ -200,7 +205,9 @@ RowCheck own(object o, Row& row) {
 }
 
 /// Tokens of a text by the given bytes per token, at least 1.
-std::int64_t tokens(std::string_view text, double bytes_per_token) { return std::max<std::int64_t>(1, std::int64_t(double(text.size()) / bytes_per_token + 0.5)); }
+std::int64_t tokens(std::string_view text, double bytes_per_token) {
+  return std::max<std::int64_t>(1, std::int64_t(double(text.size()) / bytes_per_token + 0.5));
+}
 
 /// One conversation becomes one session: each answer of the model is a call that sees everything before it.
 RowCheck sharegpt(element conversation, double bytes_per_token, std::size_t number, std::vector<Row>& rows) {
@@ -211,7 +218,8 @@ RowCheck sharegpt(element conversation, double bytes_per_token, std::size_t numb
   bool asked = false;
   for (element turn : turns) {
     std::string_view from, value;
-    if (turn["from"].get(from) != simdjson::SUCCESS || turn["value"].get(value) != simdjson::SUCCESS) return Problem{"conversations", shown(turn), "{from, value}"};
+    if (turn["from"].get(from) != simdjson::SUCCESS || turn["value"].get(value) != simdjson::SUCCESS)
+      return Problem{"conversations", shown(turn), "{from, value}"};
     const std::int64_t n = tokens(value, bytes_per_token);
     const bool answer = from == "gpt" || from == "assistant" || from == "chatgpt" || from == "bing" || from == "bard";
     if (answer && asked) {
@@ -231,8 +239,8 @@ RowCheck sharegpt(element conversation, double bytes_per_token, std::size_t numb
 
 Result<void> read_sharegpt(element document, double bytes_per_token, Sink& sink) {
   if (!(bytes_per_token > 0.1 && bytes_per_token < 100)) {
-    return bad_input("text_bytes_per_token", "this trace holds text, and no tokenizer is here", "how many bytes of its text make a token, 0.1 to 100",
-                     "measure it with the model's tokenizer on a sample");
+    return bad_input("text_bytes_per_token", "this trace holds text, and no tokenizer is here",
+                     "how many bytes of its text make a token, 0.1 to 100", "measure it with the model's tokenizer on a sample");
   }
   simdjson::dom::array list;
   if (document.get(list) != simdjson::SUCCESS) return bad_input({}, "not a list", "a JSON list of conversations");
@@ -253,14 +261,18 @@ Result<void> read_sharegpt(element document, double bytes_per_token, Sink& sink)
 
 Result<void> read_guidellm(element document, std::int32_t wanted, Sink& sink) {
   simdjson::dom::array benchmarks, successful;
-  if (document["benchmarks"].get(benchmarks) != simdjson::SUCCESS) return bad_input("benchmarks", "missing", "a guidellm report with a list of benchmarks");
+  if (document["benchmarks"].get(benchmarks) != simdjson::SUCCESS)
+    return bad_input("benchmarks", "missing", "a guidellm report with a list of benchmarks");
   const std::size_t count = benchmarks.size();
   if (wanted < 0 && count != 1) {
-    return bad_input("benchmarks", fmt::format("{} benchmarks in the report", count), "one", fmt::format("say which, 0 to {}", count ? count - 1 : 0));
+    return bad_input("benchmarks", fmt::format("{} benchmarks in the report", count), "one",
+                     fmt::format("say which, 0 to {}", count ? count - 1 : 0));
   }
   element chosen;
-  if (benchmarks.at(std::size_t(std::max(wanted, 0))).get(chosen) != simdjson::SUCCESS) return bad_input("benchmark", std::to_string(wanted), fmt::format("0 to {}", count ? count - 1 : 0));
-  if (chosen["requests"]["successful"].get(successful) != simdjson::SUCCESS) return bad_input("requests.successful", "missing", "a report written with its requests");
+  if (benchmarks.at(std::size_t(std::max(wanted, 0))).get(chosen) != simdjson::SUCCESS)
+    return bad_input("benchmark", std::to_string(wanted), fmt::format("0 to {}", count ? count - 1 : 0));
+  if (chosen["requests"]["successful"].get(successful) != simdjson::SUCCESS)
+    return bad_input("requests.successful", "missing", "a report written with its requests");
   int number = 0;
   for (element item : successful) {
     ++number;
@@ -283,9 +295,12 @@ Result<void> read_guidellm(element document, std::int32_t wanted, Sink& sink) {
 
 RowCheck read_object(Format format, object o, Row& row, std::optional<SimTime>& engine_zero) {
   switch (format) {
-    case Format::mooncake: return mooncake(o, row, 1e6, 512);
-    case Format::bailian: return mooncake(o, row, 1e9, 16);
-    case Format::aiperf: return aiperf(o, row);
+    case Format::mooncake:
+      return mooncake(o, row, 1e6, 512);
+    case Format::bailian:
+      return mooncake(o, row, 1e9, 16);
+    case Format::aiperf:
+      return aiperf(o, row);
     case Format::vllm_run: {
       auto problem = vllm_run(o, row);
       if (problem) return problem;
@@ -293,7 +308,8 @@ RowCheck read_object(Format format, object o, Row& row, std::optional<SimTime>& 
       for (SimTime& t : *row.measured) t -= *engine_zero;
       return {};
     }
-    default: return own(o, row);
+    default:
+      return own(o, row);
   }
 }
 
@@ -301,7 +317,8 @@ RowCheck read_object(Format format, object o, Row& row, std::optional<SimTime>& 
 
 RowReader jsonl_reader(Format format) {
   // shared_ptr: std::function copies its target, a parser cannot be copied
-  return [format, parser = std::make_shared<simdjson::dom::parser>(), engine_zero = std::optional<SimTime>{}](std::string_view line, Row& row) mutable -> RowCheck {
+  return [format, parser = std::make_shared<simdjson::dom::parser>(), engine_zero = std::optional<SimTime>{}](
+             std::string_view line, Row& row) mutable -> RowCheck {
     row = {};
     element e;
     object o;
@@ -319,7 +336,8 @@ Result<void> read_document(Format format, std::string_view padded, const ReadOpt
   if (const auto error = parser.parse(padded.data(), padded.size(), false).get(document); error != simdjson::SUCCESS) {
     return bad_input({}, fmt::format("not JSON: {}", simdjson::error_message(error)), "one JSON document", "is the file cut short?");
   }
-  return format == Format::sharegpt ? read_sharegpt(document, options.text_bytes_per_token, sink) : read_guidellm(document, options.benchmark, sink);
+  return format == Format::sharegpt ? read_sharegpt(document, options.text_bytes_per_token, sink)
+                                    : read_guidellm(document, options.benchmark, sink);
 }
 
 std::optional<Format> format_of(std::string_view line) {

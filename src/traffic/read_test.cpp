@@ -26,7 +26,8 @@ Error refused(std::string_view text, const ReadOptions& options = {}) {
 
 TEST(Read, Azure2023And2024) {
   const Trace t = read(
-      "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 23:59:59.9799600,4808,10\r\n2023-11-17 00:00:00.0319600,3180,8\r\n2024-05-10 00:00:00.009930+00:00,110,27");
+      "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 23:59:59.9799600,4808,10\r\n2023-11-17 00:00:00.0319600,3180,8\r\n2024-05-10 "
+      "00:00:00.009930+00:00,110,27");
   EXPECT_EQ(t.format, Format::azure);
   EXPECT_EQ(t.requests.arrival[1], 52'000'000);
   // 2023-11-16 to 2024-05-10 is 176 days, 0.97003 s short of a second boundary: 176·86400 s − 86399.97996 s + 0.00993 s
@@ -36,33 +37,39 @@ TEST(Read, Azure2023And2024) {
 }
 
 TEST(Read, BurstGptInBothLayoutsWithModelsAsTenants) {
-  const Trace one = read("Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,Conversation log\n45,GPT-4,1,2,3,API log\n");
+  const Trace one = read(
+      "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,Conversation log\n45,GPT-4,1,2,3,API "
+      "log\n");
   EXPECT_EQ(one.requests.arrival, (std::vector<SimTime>{0, 40 * kNsPerSecond}));
   EXPECT_EQ(one.requests.tenants[one.requests.tenant[1]].name, "GPT-4");
-  const Trace three = read("Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Log Type\n5.25,ab,2,GPT-4,4,5,\"Conversation, log\"\n");
+  const Trace three =
+      read("Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Log Type\n5.25,ab,2,GPT-4,4,5,\"Conversation, log\"\n");
   EXPECT_EQ(three.requests.output_tokens[0], 5);
 }
 
 TEST(Read, MooncakeIdsBecomeRuns) {
-  const Trace t = read("{\"timestamp\": 3000, \"input_length\": 1500, \"output_length\": 7, \"hash_ids\": [0, 14, 15]}\n"
-                       "{\"timestamp\": 3500.5, \"input_length\": 512, \"output_length\": 1, \"hash_ids\": [9]}\n");
+  const Trace t = read(
+      "{\"timestamp\": 3000, \"input_length\": 1500, \"output_length\": 7, \"hash_ids\": [0, 14, 15]}\n"
+      "{\"timestamp\": 3500.5, \"input_length\": 512, \"output_length\": 1, \"hash_ids\": [9]}\n");
   EXPECT_EQ(t.requests.arrival, (std::vector<SimTime>{0, 500'500'000}));
   EXPECT_EQ(t.requests.prefix.block_tokens, 512);
   ASSERT_EQ(t.requests.prefix.of(0).size(), 2u);
   EXPECT_EQ(t.requests.prefix.of(0)[1].first, 14u);
   EXPECT_EQ(t.requests.prefix.of(0)[1].count, 2u);
-  const Trace bailian = read(R"({"chat_id": 1, "parent_chat_id": -1, "timestamp": 61.5, "input_length": 30, "output_length": 4, "type": "text", "turn": 1, "hash_ids": [5, 6]})");
+  const Trace bailian = read(
+      R"({"chat_id": 1, "parent_chat_id": -1, "timestamp": 61.5, "input_length": 30, "output_length": 4, "type": "text", "turn": 1, "hash_ids": [5, 6]})");
   EXPECT_EQ(bailian.requests.prefix.block_tokens, 16);
 }
 
 TEST(Read, AiperfExportIsSortedByStartAndFailuresAreBadRows) {
   const auto row = [](const char* start, const char* osl) {
     return std::string(R"({"metadata": {"session_num": 1, "request_start_ns": )") + start +
-           R"(, "benchmark_phase": "profiling"}, "metrics": {"input_sequence_length": {"value": 550, "unit": "tokens"}, "output_sequence_length": {"value": )" + osl +
-           R"(, "unit": "tokens"}}, "error": null})" + "\n";
+           R"(, "benchmark_phase": "profiling"}, "metrics": {"input_sequence_length": {"value": 550, "unit": "tokens"}, "output_sequence_length": {"value": )" +
+           osl + R"(, "unit": "tokens"}}, "error": null})" + "\n";
   };
   const std::string failed =
-      R"({"metadata": {"request_start_ns": 5, "benchmark_phase": "profiling"}, "metrics": {"error_isl": {"value": 550, "unit": "tokens"}}, "error": {"code": 499}})" "\n";
+      R"({"metadata": {"request_start_ns": 5, "benchmark_phase": "profiling"}, "metrics": {"error_isl": {"value": 550, "unit": "tokens"}}, "error": {"code": 499}})"
+      "\n";
   const Trace t = read(row("1759813207650000000", "9") + row("1759813207532900363", "8") + failed, {.skip_bad_rows = true});
   EXPECT_EQ(t.format, Format::aiperf);
   EXPECT_EQ(t.requests.output_tokens, (std::vector<std::int32_t>{8, 9}));
@@ -96,7 +103,9 @@ TEST(Read, ShareGptTextNeedsATokenSizeAndGrowsAContext) {
 }
 
 TEST(Read, OwnCsv) {
-  const Trace t = read("arrival_s,input_tokens,output_tokens,tenant,priority,session,wait_s,adapter\n0.5,10,5,a,1,s,,\n0.5,20,6,a,1,s,2.5,3\n1,30,7,b,0,,,\n");
+  const Trace t = read(
+      "arrival_s,input_tokens,output_tokens,tenant,priority,session,wait_s,adapter\n0.5,10,5,a,1,s,,\n0.5,20,6,a,1,s,2.5,3\n1,30,7,b,0,,,"
+      "\n");
   const Requests& r = t.requests;
   EXPECT_EQ(r.arrival, (std::vector<SimTime>{500'000'000, 500'000'000, kNsPerSecond}));
   EXPECT_EQ(r.sessions.count(), 2u);
@@ -166,19 +175,34 @@ TEST(ReadBad, EveryBadRowIsNamedByLineAndReason) {
 }
 
 TEST(ReadBad, BadJsonLines) {
-  const std::string good = R"({"timestamp": 0, "input_length": 1024, "output_length": 5, "hash_ids": [0, 1]})" "\n";
+  const std::string good = R"({"timestamp": 0, "input_length": 1024, "output_length": 5, "hash_ids": [0, 1]})"
+                           "\n";
   const struct {
     std::string row;
     const char* reason;
   } cases[] = {
       {R"({"timestamp": 1, "input_length": 1024, "output_le)", "the last line has no end"},
-      {R"({"timestamp": 1, "output_length": 5, "hash_ids": [0, 1]})" "\n", "missing"},
-      {R"({"timestamp": 1, "input_length": "many", "output_length": 5, "hash_ids": [0, 1]})" "\n", "many"},
-      {R"({"timestamp": 1, "input_length": 10, "output_length": 5, "hash_ids": [0, 1]})" "\n", "2 blocks"},
-      {R"({"timestamp": 1, "input_length": 1000, "output_length": 5, "hash_ids": [0, -1]})" "\n", "-1"},
-      {R"({"timestamp": 1e300, "input_length": 10, "output_length": 5, "hash_ids": []})" "\n", "1e+300"},
-      {R"({"timestamp": null, "input_length": 10, "output_length": 5, "hash_ids": []})" "\n", "missing"},
-      {R"({"timestamp": 1, "input_length": 10, "output_length": 5, "hash_ids": []} trailing)" "\n", "not JSON"},
+      {R"({"timestamp": 1, "output_length": 5, "hash_ids": [0, 1]})"
+       "\n",
+       "missing"},
+      {R"({"timestamp": 1, "input_length": "many", "output_length": 5, "hash_ids": [0, 1]})"
+       "\n",
+       "many"},
+      {R"({"timestamp": 1, "input_length": 10, "output_length": 5, "hash_ids": [0, 1]})"
+       "\n",
+       "2 blocks"},
+      {R"({"timestamp": 1, "input_length": 1000, "output_length": 5, "hash_ids": [0, -1]})"
+       "\n",
+       "-1"},
+      {R"({"timestamp": 1e300, "input_length": 10, "output_length": 5, "hash_ids": []})"
+       "\n",
+       "1e+300"},
+      {R"({"timestamp": null, "input_length": 10, "output_length": 5, "hash_ids": []})"
+       "\n",
+       "missing"},
+      {R"({"timestamp": 1, "input_length": 10, "output_length": 5, "hash_ids": []} trailing)"
+       "\n",
+       "not JSON"},
       {"[1, 2]\n", "not an object"},
       {"\xff\xfe\n", "not JSON"},
   };
@@ -195,7 +219,8 @@ TEST(ReadBad, WholeFiles) {
   EXPECT_NE(refused("\n\n").what.find("empty"), std::string::npos);
   EXPECT_NE(refused("a,b,c\n1,2,3\n").what.find("no known format"), std::string::npos);
   EXPECT_NE(refused("TIMESTAMP,ContextTokens,GeneratedTokens\n").what.find("no requests"), std::string::npos);
-  EXPECT_NE(refused("TIMESTAMP,ContextTokens,GeneratedTokens\nx\ny\n", {.skip_bad_rows = true}).what.find("no good row among 2"), std::string::npos);
+  EXPECT_NE(refused("TIMESTAMP,ContextTokens,GeneratedTokens\nx\ny\n", {.skip_bad_rows = true}).what.find("no good row among 2"),
+            std::string::npos);
   EXPECT_EQ(refused("TIMESTAMP,ContextTokens,GeneratedTokens,TIMESTAMP\n").key, "TIMESTAMP");
   EXPECT_EQ(refused("When,ContextTokens,GeneratedTokens\n", {.format = Format::azure}).key, "TIMESTAMP");
   EXPECT_NE(refused("[{\"conversations\": ", {.text_bytes_per_token = 4}).what.find("not JSON"), std::string::npos);
@@ -203,20 +228,26 @@ TEST(ReadBad, WholeFiles) {
 }
 
 TEST(ReadBad, MixedLineEndsAByteOrderMarkAndBlankLinesAreFine) {
-  const Trace t = read("\xEF\xBB\xBFTIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:17:03.9,1,2\n\n2023-11-16 18:17:03.9,3,4\r\n\r\n");
+  const Trace t =
+      read("\xEF\xBB\xBFTIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:17:03.9,1,2\n\n2023-11-16 18:17:03.9,3,4\r\n\r\n");
   EXPECT_EQ(t.requests.input_tokens, (std::vector<std::int32_t>{1, 3}));
 }
 
 TEST(ReadBad, SessionsMustStandTogetherAndParentsComeFirst) {
   EXPECT_EQ(refused("input_tokens,output_tokens,session\n1,1,a\n1,1,b\n1,1,a\n").line, 4);
-  const Error e = refused(R"({"arrival_s":0,"input_tokens":1,"output_tokens":1,"session":"s"})" "\n"
-                          R"({"arrival_s":0,"input_tokens":1,"output_tokens":1,"session":"s","parents":[1]})" "\n");
+  const Error e = refused(R"({"arrival_s":0,"input_tokens":1,"output_tokens":1,"session":"s"})"
+                          "\n"
+                          R"({"arrival_s":0,"input_tokens":1,"output_tokens":1,"session":"s","parents":[1]})"
+                          "\n");
   EXPECT_EQ(e.line, 2);
   EXPECT_EQ(e.key, "parents");
   // A bad row between a parent and a child is bridged.
-  const Trace t = read(R"({"arrival_s":0,"input_tokens":1,"output_tokens":1,"session":"s"})" "\n"
-                       R"({"arrival_s":0,"input_tokens":0,"output_tokens":1,"session":"s","parents":[0]})" "\n"
-                       R"({"arrival_s":0,"input_tokens":2,"output_tokens":1,"session":"s","parents":[1]})" "\n",
+  const Trace t = read(R"({"arrival_s":0,"input_tokens":1,"output_tokens":1,"session":"s"})"
+                       "\n"
+                       R"({"arrival_s":0,"input_tokens":0,"output_tokens":1,"session":"s","parents":[0]})"
+                       "\n"
+                       R"({"arrival_s":0,"input_tokens":2,"output_tokens":1,"session":"s","parents":[1]})"
+                       "\n",
                        {.skip_bad_rows = true});
   ASSERT_EQ(t.requests.size(), 2u);
   EXPECT_EQ(t.requests.sessions.parents(1)[0], 0u);
@@ -232,9 +263,11 @@ std::string broken_promise(const std::string& text, const ReadOptions& options) 
     if (r.input_tokens[i] < 1 || r.output_tokens[i] < 1) return "an empty request";
     if (i > 0 && !r.sessions.known() && r.arrival[i] < r.arrival[i - 1]) return "arrivals out of order";
   }
-  if (r.prefix.known() && (r.prefix.offset.size() != r.size() + 1 || r.prefix.offset.back() != r.prefix.run.size())) return "prefix offsets";
+  if (r.prefix.known() && (r.prefix.offset.size() != r.size() + 1 || r.prefix.offset.back() != r.prefix.run.size()))
+    return "prefix offsets";
   if (!r.sessions.known()) return "";
-  if (r.sessions.first.back() != r.size() || r.sessions.wait.size() != r.size() || r.sessions.offset.size() != r.size() + 1) return "session offsets";
+  if (r.sessions.first.back() != r.size() || r.sessions.wait.size() != r.size() || r.sessions.offset.size() != r.size() + 1)
+    return "session offsets";
   for (std::size_t i = 0; i < r.size(); ++i) {
     for (RequestId p : r.sessions.parents(RequestId(i))) {
       if (p >= i) return "a parent after its child";
@@ -246,13 +279,21 @@ std::string broken_promise(const std::string& text, const ReadOptions& options) 
 TEST(ReadBad, MutilatedFilesNeverSurprise) {
   const std::vector<std::string> seeds = {
       kHead + "2023-11-16 18:17:05,1,1\n",
-      "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,Conversation log\n45,GPT-4,1,2,3,API log\n",
-      R"({"timestamp": 0, "input_length": 1024, "output_length": 5, "hash_ids": [0, 1]})" "\n" R"({"timestamp": 9, "input_length": 3, "output_length": 5, "hash_ids": [4]})" "\n",
-      "arrival_s,input_tokens,output_tokens,tenant,priority,session,wait_s,adapter\n0.5,10,5,a,1,s,,\n0.5,20,6,a,1,s,2.5,3\n1,30,7,b,0,,,\n",
-      "trace_id,req_idx,is_subagent,t_s,type,model,input_tokens,output_tokens,n_blocks,hit_blocks_prefix,api_time_s,ttft_s,think_time_s,stop\n"
+      "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,Conversation log\n45,GPT-4,1,2,3,API "
+      "log\n",
+      R"({"timestamp": 0, "input_length": 1024, "output_length": 5, "hash_ids": [0, 1]})"
+      "\n"
+      R"({"timestamp": 9, "input_length": 3, "output_length": 5, "hash_ids": [4]})"
+      "\n",
+      "arrival_s,input_tokens,output_tokens,tenant,priority,session,wait_s,adapter\n0.5,10,5,a,1,s,,\n0.5,20,6,a,1,s,2.5,3\n1,30,7,b,0,,,"
+      "\n",
+      "trace_id,req_idx,is_subagent,t_s,type,model,input_tokens,output_tokens,n_blocks,hit_blocks_prefix,api_time_s,ttft_s,think_time_s,"
+      "stop\n"
       "a,0,0,0,n,m,640,9,10,0,1,,0,x\na,1,1,5,n,m,640,9,10,0,1,,0,x\na,2,1,9,n,m,960,9,15,10,1,,,x\na,3,0,20,n,m,1280,9,20,12,1,,3,x\n",
-      R"({"arrival_s":0,"input_tokens":100,"output_tokens":1,"session":"s","block_tokens":16,"blocks":[[1,3]]})" "\n"
-      R"({"arrival_s":0,"input_tokens":2,"output_tokens":1,"session":"s","parents":[0],"wait_s":0.5})" "\n",
+      R"({"arrival_s":0,"input_tokens":100,"output_tokens":1,"session":"s","block_tokens":16,"blocks":[[1,3]]})"
+      "\n"
+      R"({"arrival_s":0,"input_tokens":2,"output_tokens":1,"session":"s","parents":[0],"wait_s":0.5})"
+      "\n",
       R"({"benchmarks": [{"requests": {"successful": [{"request_start_time": 17.5, "prompt_tokens": 10, "output_tokens": 3}]}}]})",
       R"([{"conversations": [{"from": "human", "value": "abc"}, {"from": "gpt", "value": "de"}]}])"};
   Stream random(Seed{2026}, 0, Draw::test, 0);
@@ -261,11 +302,20 @@ TEST(ReadBad, MutilatedFilesNeverSurprise) {
     for (auto changes = random.below(6); changes > 0 && !text.empty(); --changes) {
       const auto at = std::size_t(random.below(text.size()));
       switch (random.below(5)) {
-        case 0: text[at] = char(random.bits()); break;
-        case 1: text.erase(at, std::size_t(1 + random.below(20))); break;
-        case 2: text.insert(at, text.substr(at / 2, std::size_t(1 + random.below(40)))); break;
-        case 3: text[at] = "0123456789-,.\"[]{}\n\r"[random.below(20)]; break;
-        default: text.resize(at);
+        case 0:
+          text[at] = char(random.bits());
+          break;
+        case 1:
+          text.erase(at, std::size_t(1 + random.below(20)));
+          break;
+        case 2:
+          text.insert(at, text.substr(at / 2, std::size_t(1 + random.below(40))));
+          break;
+        case 3:
+          text[at] = "0123456789-,.\"[]{}\n\r"[random.below(20)];
+          break;
+        default:
+          text.resize(at);
       }
     }
     const ReadOptions options{.skip_bad_rows = random.below(2) == 0, .max_context = random.below(2) ? 2048 : 0, .text_bytes_per_token = 4};

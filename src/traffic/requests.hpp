@@ -39,10 +39,10 @@ struct Prefixes {
 /// (a tool's run, a person's thought), and not before its own arrival. Several children of one parent are parallel branches; a request
 /// with several parents joins them. Rows of one session are contiguous, parents come before children, so there are no cycles.
 struct Sessions {
-  std::vector<RequestId> first;         // sessions + 1 entries: session s owns rows first[s] .. first[s + 1]; empty: no sessions
-  std::vector<std::uint32_t> offset;    // n + 1 entries: request r has parents parent[offset[r]] .. parent[offset[r + 1]]; none: a root
+  std::vector<RequestId> first;       // sessions + 1 entries: session s owns rows first[s] .. first[s + 1]; empty: no sessions
+  std::vector<std::uint32_t> offset;  // n + 1 entries: request r has parents parent[offset[r]] .. parent[offset[r + 1]]; none: a root
   std::vector<RequestId> parent;
-  std::vector<SimTime> wait;            // n entries, ns
+  std::vector<SimTime> wait;  // n entries, ns
 
   bool known() const { return !first.empty(); }
   std::size_t count() const { return first.empty() ? 0 : first.size() - 1; }
@@ -65,12 +65,12 @@ inline constexpr std::int32_t kNoAdapter = -1;
 
 /// Requests in order of arrival. Core: 16 bytes a request. Optional arrays are empty, or as long as `arrival`.
 struct Requests {
-  std::vector<SimTime> arrival;            // ns, ascending (with sessions: ascending over the roots; a child's is its earliest release)
-  std::vector<std::int32_t> input_tokens;  // whole prompt, cached part included; >= 1
-  std::vector<std::int32_t> output_tokens; // >= 1
-  std::vector<std::uint16_t> tenant;       // index into `tenants`
-  std::vector<std::int32_t> adapter;       // LoRA adapter number, or kNoAdapter
-  std::vector<Tenant> tenants;             // empty: one nameless tenant without targets
+  std::vector<SimTime> arrival;             // ns, ascending (with sessions: ascending over the roots; a child's is its earliest release)
+  std::vector<std::int32_t> input_tokens;   // whole prompt, cached part included; >= 1
+  std::vector<std::int32_t> output_tokens;  // >= 1
+  std::vector<std::uint16_t> tenant;        // index into `tenants`
+  std::vector<std::int32_t> adapter;        // LoRA adapter number, or kNoAdapter
+  std::vector<Tenant> tenants;              // empty: one nameless tenant without targets
   Prefixes prefix;
   Sessions sessions;
 

@@ -19,7 +19,7 @@ struct Row {
   std::string tenant;
   std::int64_t priority = 0;
   std::int64_t adapter = kNoAdapter;
-  std::string session;                     // empty: a lone request
+  std::string session;                               // empty: a lone request
   std::optional<std::vector<std::int64_t>> parents;  // rows of the session, from 0; none: its previous row
   double wait_s = 0;
   std::int32_t block_tokens = 0;
@@ -53,8 +53,8 @@ class Sink {
 
  private:
   RowCheck check(const Row& row) const;
+  void take_tenant(const Row& row, std::size_t index);
   void take_session(const Row& row, std::uint32_t index);
-  void sort_by_arrival();
 
   const ReadOptions& options_;
   std::string file_;
@@ -64,10 +64,11 @@ class Sink {
   std::optional<SimTime> zero_;
   SimTime last_ = 0;
   std::map<std::pair<std::string, std::int64_t>, std::uint16_t> tenants_;
+  std::uint16_t tenant_ = 0;  // of the last row
   std::string session_;
   std::unordered_set<std::string> sessions_seen_;
-  std::string numbered_;                   // the session whose rows `accepted_` numbers
-  std::vector<std::int64_t> accepted_;     // its rows so far: their index in the arrays, -1 for a bad one
+  std::string numbered_;                // the session whose rows `accepted_` numbers
+  std::vector<std::int64_t> accepted_;  // its rows so far: their index in the arrays, -1 for a bad one
 };
 
 /// Fills a row from one line; the reader of one format. Keeps what it must remember between lines.

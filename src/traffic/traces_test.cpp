@@ -9,13 +9,14 @@
 #include "base/stats.hpp"
 #include "traffic/prefix_count.hpp"
 #include "traffic/read.hpp"
+#include "traffic/resample.hpp"
 
 namespace jevons::traffic {
 namespace {
 
 const std::string kShared = JEVONS_SOURCE_DIR "/../shared/";
 
-#define SKIP_WITHOUT(path)                                                                                     \
+#define SKIP_WITHOUT(path) \
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "needs the recorded trace " << (path) << ", which is not here"
 
 struct Stats {
@@ -76,7 +77,9 @@ TEST(Traces, HaveThePublishedStatistics) {
     EXPECT_NEAR(s.duration_s, p.duration_s, 1.0);
     EXPECT_NEAR(s.rate, p.rate, 0.0006);
     EXPECT_NEAR(s.gap_cv, p.cv, 0.01);
-    if (!std::isnan(p.dispersion)) { EXPECT_NEAR(s.dispersion, p.dispersion, 0.06); }
+    if (!std::isnan(p.dispersion)) {
+      EXPECT_NEAR(s.dispersion, p.dispersion, 0.06);
+    }
     EXPECT_NEAR(s.input.mean, p.in_mean, 0.51);
     EXPECT_NEAR(s.input.p50, p.in_p50, 0.51);
     EXPECT_NEAR(s.input.p99, p.in_p99, 1.0);
@@ -103,13 +106,45 @@ TEST(Traces, PrefixHitsAgainstCacheSize) {
     ASSERT_TRUE(trace) << trace.error().message();
     const HitCurve curve = count_prefix_hits(trace->requests);
     EXPECT_EQ(curve.blocks, c.blocks);
-    if (c.distinct) { EXPECT_EQ(curve.distinct, c.distinct); }
+    if (c.distinct) {
+      EXPECT_EQ(curve.distinct, c.distinct);
+    }
     EXPECT_EQ(curve.unlimited_hits(), curve.blocks - curve.distinct);
     EXPECT_NEAR(100 * curve.rate(curve.unlimited_hits()), c.unlimited, 0.05);  // the published figure has one decimal
     for (std::size_t i = 0; i < mtokens.size(); ++i) {
       EXPECT_NEAR(100 * curve.rate(curve.hits(std::uint64_t(mtokens[i] * 1e6 / 512))), c.percent[i], 0.06) << mtokens[i] << " M tokens";
     }
   }
+}
+
+// Ten times the trace at the same rate: lengths, rate and reuse stay. The published table is of one hour, whose first and last
+// conversations are cut, so a longer run at the same rate hits a little more in a small cache: hence the wide band there.
+TEST(Traces, ResamplingKeepsLengthsRateAndReuse) {
+  const std::string path = kShared + "traces/mooncake_conversation.jsonl";
+  SKIP_WITHOUT(path);
+  const auto trace = read_trace(path);
+  ASSERT_TRUE(trace);
+  const std::size_t n = 10 * trace->requests.size();
+  const auto made = resample(trace->requests, {n, 0, Release::recorded}, Seed{1});
+  ASSERT_TRUE(made) << made.error().message();
+  const Stats a = stats(trace->requests), b = stats(*made);
+  EXPECT_EQ(made->size(), n);
+  EXPECT_TRUE(std::is_sorted(made->arrival.begin(), made->arrival.end()));
+  EXPECT_NEAR(b.input.mean / a.input.mean, 1, 0.03);
+  EXPECT_NEAR(b.output.mean / a.output.mean, 1, 0.02);
+  EXPECT_NEAR(b.rate / a.rate, 0.95, 0.06);  // conversations started late run on past the last start
+  const HitCurve before = count_prefix_hits(trace->requests), after = count_prefix_hits(*made);
+  EXPECT_NEAR(after.rate(after.unlimited_hits()), before.rate(before.unlimited_hits()), 0.015);
+  EXPECT_NEAR(after.rate(after.hits(20000)), before.rate(before.hits(20000)), 0.03);
+
+  const auto graph = resample(trace->requests, {n, 0, Release::after_parents}, Seed{1});
+  ASSERT_TRUE(graph);
+  EXPECT_EQ(graph->sessions.first.back(), n);
+  const HitCurve grouped = count_prefix_hits(*graph);
+  EXPECT_EQ(grouped.unlimited_hits(), grouped.blocks - grouped.distinct);
+  EXPECT_NEAR(grouped.rate(grouped.unlimited_hits()), after.rate(after.unlimited_hits()),
+              0.002);                                                              // the same draws; the last conversation is cut
+  EXPECT_FALSE(resample(*generate({{ClassSpec{}}, 10}, Seed{1}), {10}, Seed{1}));  // no prefixes
 }
 
 TEST(Traces, AgentSessionsKeepTheirReuseAndTheirOrder) {

@@ -38,7 +38,8 @@ std::string to_jsonl(const Requests& r) {
   std::size_t session = 0;
   for (std::size_t i = 0; i < r.size(); ++i) {
     const auto row = RequestId(i);
-    fmt::format_to(to, R"({{"arrival_s":{},"input_tokens":{},"output_tokens":{})", seconds(r.arrival[i]), r.input_tokens[i], r.output_tokens[i]);
+    fmt::format_to(to, R"({{"arrival_s":{},"input_tokens":{},"output_tokens":{})", seconds(r.arrival[i]), r.input_tokens[i],
+                   r.output_tokens[i]);
     if (!r.tenants.empty()) {
       const Tenant& t = r.tenants[r.tenant.empty() ? 0 : r.tenant[i]];
       fmt::format_to(to, R"(,"tenant":{},"priority":{})", quoted(t.name), t.priority);
