@@ -39,11 +39,12 @@ fabric::PartsList parts(std::string_view name) {
   return *p;
 }
 double pairs(std::string_view name) {
-  return fabric::copper_pairs(fabric_fact(name, "endpoints"), BytesPerSecond{fabric_fact(name, "endpoint_bandwidth")}, BytesPerSecond{fabric_fact(name, "lane_rate")});
+  return fabric::copper_pairs(fabric_fact(name, "endpoints"), BytesPerSecond{fabric_fact(name, "endpoint_bandwidth")},
+                              BytesPerSecond{fabric_fact(name, "lane_rate")});
 }
 fabric::ModuleCount modules(std::string_view name, double endpoint_rate, double switch_rate) {
-  return fabric::module_count(fabric_fact(name, "endpoints"), BytesPerSecond{fabric_fact(name, "endpoint_bandwidth")}, int(fabric_fact(name, "tiers")),
-                              BytesPerSecond{endpoint_rate}, BytesPerSecond{switch_rate}, false);
+  return fabric::module_count(fabric_fact(name, "endpoints"), BytesPerSecond{fabric_fact(name, "endpoint_bandwidth")},
+                              int(fabric_fact(name, "tiers")), BytesPerSecond{endpoint_rate}, BytesPerSecond{switch_rate}, false);
 }
 double fitted_ms(std::string_view accelerator, std::string_view op) {
   const auto f = fabric::measured_fit(builtin(), accelerator, op, 8);
@@ -56,7 +57,8 @@ double dispatch_us(double tokens) {
 double margin(std::string_view who, std::string_view period) {
   const auto& rows = thing(Section::datacenter, "operator-accounts").series;
   for (std::size_t r = 0; r < rows.rows(); ++r) {
-    if (rows.text(r, "operator") == who && rows.text(r, "period") == period) return *rows.number(r, "net_income_m") / *rows.number(r, "revenue_m");
+    if (rows.text(r, "operator") == who && rows.text(r, "period") == period)
+      return *rows.number(r, "net_income_m") / *rows.number(r, "revenue_m");
   }
   ADD_FAILURE() << who;
   return 0;
@@ -92,7 +94,8 @@ void scale_up(Values& v) {
   v["K18"] = cm.chips_by_tier[0];
   v["K19"] = cm.chips_by_tier[1];
   v["K20"] = fabric_fact("cloudmatrix384-scaleup", "planes") * fabric_fact("cloudmatrix384-scaleup", "uplinks_per_chip") *
-             fabric_fact("cloudmatrix384-scaleup", "uplink_port_bandwidth") / fabric_fact("cloudmatrix384-scaleup", "endpoints_per_leaf") / kGiga;
+             fabric_fact("cloudmatrix384-scaleup", "uplink_port_bandwidth") / fabric_fact("cloudmatrix384-scaleup", "endpoints_per_leaf") /
+             kGiga;
   v["K21"] = cm.optical_modules;
   const double rate400 = component("opt-400g-lpo", "module_rate");
   v["K22"] = modules("cloudmatrix384-scaleout", rate400, rate400).total();
@@ -104,7 +107,8 @@ void scale_up(Values& v) {
   v["K26"] = (cm_power / (v["K24"] * kPeta)) / (nvl_power / nvl_flops);
   v["K27"] = cm_power / nvl_power;
   v["K28"] = fabric::reach(component("tomahawk6", "switch_capacity") / component("tomahawk6", "lane_rate"), 1);
-  v["K29"] = fabric_fact("atlas950-superpod", "aggregate_bandwidth_both_directions") / fabric_fact("atlas950-superpod", "endpoints") / kTera;
+  v["K29"] =
+      fabric_fact("atlas950-superpod", "aggregate_bandwidth_both_directions") / fabric_fact("atlas950-superpod", "endpoints") / kTera;
 }
 
 void scale_out(Values& v) {
@@ -118,7 +122,8 @@ void scale_out(Values& v) {
   const auto gb300 = modules("gb300-ib-18432", component("opt-800g-dsp", "module_rate"), component("opt-1600g-dsp", "module_rate"));
   EXPECT_EQ(gb300.endpoint_side, 18432);
   v["K36"] = gb300.switch_side;
-  v["K37"] = (gb300.endpoint_side * component("opt-800g-dsp", "dsp_power") + gb300.switch_side * component("opt-1600g-dsp", "dsp_power")) / kKilo;
+  v["K37"] =
+      (gb300.endpoint_side * component("opt-800g-dsp", "dsp_power") + gb300.switch_side * component("opt-1600g-dsp", "dsp_power")) / kKilo;
   v["K38"] = parts("mi455x-131k-8plane").switch_chips;
 }
 
@@ -139,8 +144,10 @@ void chips_and_collectives(Values& v) {
 void economics(Values& v) {
   const double year = kHoursPerYear * 3600;
   const auto epoch = [&](double life) {
-    return straight_line_year(site("epoch-gigawatt", "it_capital"), life, site("epoch-gigawatt", "facility_capital"), site("epoch-gigawatt", "facility_life") / year,
-                              site("epoch-gigawatt", "operating_cost") * year, site("epoch-gigawatt", "cost_of_capital") * year) / 1e9;
+    return straight_line_year(site("epoch-gigawatt", "it_capital"), life, site("epoch-gigawatt", "facility_capital"),
+                              site("epoch-gigawatt", "facility_life") / year, site("epoch-gigawatt", "operating_cost") * year,
+                              site("epoch-gigawatt", "cost_of_capital") * year) /
+           1e9;
   };
   v["K48"] = epoch(5);
   v["K49"] = epoch(3);
@@ -149,7 +156,8 @@ void economics(Values& v) {
   v["K52"] = site("colocation-rent", "coreweave_wholesale_year") * kKilo * year / 12;                     // USD/s/W to USD/month/kW
   const auto hour = [&](std::string_view who) {
     double sum = 0;
-    for (const std::string_view part : {"accelerator", "power", "data_centre", "network", "operations"}) sum += site("accelerator-hour-costs", std::string(who) + "_h100_" + std::string(part)) * 3600;
+    for (const std::string_view part : {"accelerator", "power", "data_centre", "network", "operations"})
+      sum += site("accelerator-hour-costs", std::string(who) + "_h100_" + std::string(part)) * 3600;
     return sum;
   };
   v["K53"] = hour("crusoe");
@@ -157,7 +165,8 @@ void economics(Values& v) {
   const auto day = [](std::string_view key) { return site("deepseek-day", key); };
   v["K55"] = day("nodes") * day("accelerators_per_node") * 86400 * day("rent");
   v["K56"] = (day("input_tokens") / day("input_rate") + day("output_tokens") / day("output_rate")) / 3600;
-  v["K57"] = day("cached_input_tokens") * day("price_cached") + (day("input_tokens") - day("cached_input_tokens")) * day("price_fresh") + day("output_tokens") * day("price_output");
+  v["K57"] = day("cached_input_tokens") * day("price_cached") + (day("input_tokens") - day("cached_input_tokens")) * day("price_fresh") +
+             day("output_tokens") * day("price_output");
   const auto gds = accounts(thing(Section::datacenter, "gds-2024"));
   v["K58"] = sum_of(gds, {"revenue", "cost of revenue"}) / sum_of(gds, {"revenue"});
   v["K59"] = total(gds) / 1000;
@@ -174,7 +183,8 @@ void energy(Values& v) {
   v["K66"] = site("token-energy", "gptoss_b200") / site("token-energy", "gptoss_h100");
   v["K67"] = 1 - component("opt-800g-cpo", "power_bailly") / component("opt-800g-cpo", "replaced_power");
   v["K68"] = component("opt-3200g-npo", "power") / (component("opt-3200g-npo", "module_rate") * 8) * 1e12;
-  v["K69"] = component("quantum-q3400", "switch_capacity") / component("opt-1600g-dsp", "module_rate") * component("opt-1600g-dsp", "volume_price");
+  v["K69"] = component("quantum-q3400", "switch_capacity") / component("opt-1600g-dsp", "module_rate") *
+             component("opt-1600g-dsp", "volume_price");
 }
 
 TEST(PublishedFigures, AllOfThem) {
@@ -194,14 +204,18 @@ TEST(PublishedFigures, AllOfThem) {
     std::vector<std::string> cells(1);
     bool quoted = false;
     for (const char c : line) {
-      if (c == '"') quoted = !quoted;
-      else if (c == ',' && !quoted) cells.emplace_back();
-      else cells.back() += c;
+      if (c == '"')
+        quoted = !quoted;
+      else if (c == ',' && !quoted)
+        cells.emplace_back();
+      else
+        cells.back() += c;
     }
     const std::string& id = cells[0];
     const double published = std::stod(cells[4]), tolerance = std::stod(cells[5]);
     ASSERT_TRUE(v.contains(id)) << id << " " << cells[2];
-    EXPECT_NEAR(v[id], published, std::max(tolerance * std::abs(published), 1e-9)) << id << " " << cells[2] << " [" << cells[3] << "], " << cells[6];
+    EXPECT_NEAR(v[id], published, std::max(tolerance * std::abs(published), 1e-9))
+        << id << " " << cells[2] << " [" << cells[3] << "], " << cells[6];
     ++n;
   }
   EXPECT_EQ(n, 69);

@@ -68,10 +68,10 @@ TEST(Income, BillingOfPowerDecidesTheMargins) {
   const auto through = *statement(m, 0.9);
   m.billing = PowerBilling::in_rent;
   const auto in_rent = *statement(m, 0.9);
-  EXPECT_NEAR(through.net(), net.net(), 1e-12);               // same money,
-  EXPECT_NEAR(*through.net_margin(), 0.34 / 1.4, 1e-12);      // smaller share
+  EXPECT_NEAR(through.net(), net.net(), 1e-12);           // same money,
+  EXPECT_NEAR(*through.net_margin(), 0.34 / 1.4, 1e-12);  // smaller share
   EXPECT_NEAR(in_rent.pre_tax(), net.pre_tax() - 0.36, 1e-12);
-  EXPECT_NEAR(**break_even(m), 0.45 / 0.5, 1e-12);            // 90 % instead of 50 %
+  EXPECT_NEAR(**break_even(m), 0.45 / 0.5, 1e-12);  // 90 % instead of 50 %
 }
 
 TEST(Income, RefusesNonsense) {
@@ -91,7 +91,8 @@ RC_GTEST_PROP(Income, MarginsRiseWithOccupancy, ()) {
   const IncomeModel m{share(), share(), share(), 0.2, share(), PowerBilling(*rc::gen::inRange(0, 3))};
   const double u = *rc::gen::inRange(1, 99) / 100.0;
   // More occupancy never lowers profit, unless every unit sold loses money.
-  if (m.variable + (m.billing == PowerBilling::in_rent ? m.power : 0) <= 1) RC_ASSERT(statement(m, u + 0.01)->net() >= statement(m, u)->net() - 1e-12);
+  if (m.variable + (m.billing == PowerBilling::in_rent ? m.power : 0) <= 1)
+    RC_ASSERT(statement(m, u + 0.01)->net() >= statement(m, u)->net() - 1e-12);
   const auto zero = *break_even(m);
   if (zero) RC_ASSERT(std::abs(statement(m, *zero)->net()) < 1e-12);
 }

@@ -24,7 +24,8 @@ Result<void> check(const IncomeModel& m) {
 
 Result<Statement> statement(const IncomeModel& m, double u) {
   JEVONS_CHECK(check(m));
-  if (!(u >= 0 && u <= 1)) return bad_input("occupancy", fmt::format("{}", u), "a share from 0 to 1: a site cannot rent out more than it has");
+  if (!(u >= 0 && u <= 1))
+    return bad_input("occupancy", fmt::format("{}", u), "a share from 0 to 1: a site cannot rent out more than it has");
   const double power = m.power * u;
   Statement s;
   s.revenue = u + (m.billing == PowerBilling::pass_through ? power : 0);

@@ -19,11 +19,11 @@ enum class PowerBilling : std::uint8_t {
 
 /// Per unit of full-capacity revenue without power. Revenue u; cost of goods F_c + a u; other fixed cost F_o. Source: hardware facts 6.7.
 struct IncomeModel {
-  double variable = 0;      // a: variable cost of goods over revenue
-  double fixed_goods = 0;   // F_c: depreciation, site staff, maintenance
-  double fixed_other = 0;   // F_o: selling, administration, interest
-  double tax = 0;           // on profits only
-  double power = 0;         // power at full occupancy over full revenue without power
+  double variable = 0;     // a: variable cost of goods over revenue
+  double fixed_goods = 0;  // F_c: depreciation, site staff, maintenance
+  double fixed_other = 0;  // F_o: selling, administration, interest
+  double tax = 0;          // on profits only
+  double power = 0;        // power at full occupancy over full revenue without power
   PowerBilling billing = PowerBilling::net;
 };
 struct Statement {

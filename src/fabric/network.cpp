@@ -269,9 +269,12 @@ Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& t
   n.shape = shape == "torus" ? Shape::torus : shape == "mesh" ? Shape::mesh : Shape::clos;
   if (find("endpoints") == nullptr) return unpublished("endpoints");
   n.endpoints = find("endpoints")->value;
-  if (const auto* link = t.find("link_bandwidth"); link != nullptr && n.shape == Shape::mesh) n.endpoint_bandwidth = BytesPerSecond{link->value * (n.endpoints - 1)};
-  else if (find("endpoint_bandwidth") != nullptr) n.endpoint_bandwidth = BytesPerSecond{find("endpoint_bandwidth")->value};
-  else return unpublished("endpoint_bandwidth");
+  if (const auto* link = t.find("link_bandwidth"); link != nullptr && n.shape == Shape::mesh)
+    n.endpoint_bandwidth = BytesPerSecond{link->value * (n.endpoints - 1)};
+  else if (find("endpoint_bandwidth") != nullptr)
+    n.endpoint_bandwidth = BytesPerSecond{find("endpoint_bandwidth")->value};
+  else
+    return unpublished("endpoint_bandwidth");
   for (int d = 1; d <= kMostTiers; ++d) {
     if (const auto* f = t.find(fmt::format("dimension_{}", d))) n.dimensions.push_back(int(f->value));
   }
