@@ -200,17 +200,7 @@ TEST(PublishedFigures, AllOfThem) {
   std::getline(file, line);
   int n = 0;
   while (std::getline(file, line)) {
-    // Quoted cells hold commas but no quotes.
-    std::vector<std::string> cells(1);
-    bool quoted = false;
-    for (const char c : line) {
-      if (c == '"')
-        quoted = !quoted;
-      else if (c == ',' && !quoted)
-        cells.emplace_back();
-      else
-        cells.back() += c;
-    }
+    const auto cells = csv_cells(line);
     const std::string& id = cells[0];
     const double published = std::stod(cells[4]), tolerance = std::stod(cells[5]);
     ASSERT_TRUE(v.contains(id)) << id << " " << cells[2];
