@@ -262,8 +262,7 @@ StepTime::Parts StepTime::parts(const Step& x) const {
         smooth_max(per_rank * read / (c.kv_stream * bandwidth_), per_rank * f.total() / p.tp / (c.decode_attention * bf16_peak_), 4);
   }
   if (x.prefill_tokens > 0) {
-    const auto f = model::prefill_flops(*s.model, s.parameters, std::int64_t(x.prefill_tokens), std::int64_t(x.prefill_cached));
-    out.prefill_attention = f.attention / p.tp / p.dp / p.pp / (c.prefill_attention * bf16_peak_);
+    out.prefill_attention = prefill_attention_seconds(x.prefill_tokens, x.prefill_cached) / p.pp;
   }
   out.host = c.host_per_sequence * x.decode_sequences / p.dp;
   return out;
@@ -288,6 +287,15 @@ std::vector<Term> StepTime::terms(const Step& step) const {
           {"communication", t.communication * n},
           {"short kernels", t.small * n},
           {"host", t.host * n}};
+}
+
+double StepTime::prefill_attention_seconds(double tokens, double cached) const {
+  const auto f = model::prefill_flops(*subject_->model, subject_->parameters, std::int64_t(tokens), std::int64_t(cached));
+  return f.attention / placement_.tp / placement_.dp / (constants_.prefill_attention * bf16_peak_);
+}
+
+double StepTime::token_seconds(double tokens) const {
+  return seconds({0, 0, tokens, 0}) - prefill_attention_seconds(tokens, 0);
 }
 
 double StepTime::prefill_bound(double tokens, double cached) const {

@@ -40,6 +40,10 @@ class StepTime {
 
   double seconds(const Step& step) const;
   std::vector<Term> terms(const Step& step) const;
+  /// A step of `tokens` prompt tokens without their attention: what products, experts, communication and launches take.
+  double token_seconds(double tokens) const;
+  /// The attention of `tokens` prompt tokens after `cached` ones.
+  double prefill_attention_seconds(double tokens, double cached) const;
   /// FLOP-only lower bound of prefilling `tokens` after `cached`: no prediction may be below it.
   double prefill_bound(double tokens, double cached) const;
   const KernelConstants& constants() const { return constants_; }
