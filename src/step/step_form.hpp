@@ -41,7 +41,12 @@ class StepForm {
   /// never falling. position: ascending, the first from 0. unit: context sums count 1/unit tokens (speculation yields parts of tokens).
   StepForm(std::vector<Segment> decode, int row, std::vector<Ticks> tokens, std::vector<PositionSegment> position, Ticks prefill_floor = 0,
            std::int32_t unit = 1)
-      : decode_(std::move(decode)), row_(row), tokens_(std::move(tokens)), position_(std::move(position)), floor_(prefill_floor), unit_(unit) {
+      : decode_(std::move(decode)),
+        row_(row),
+        tokens_(std::move(tokens)),
+        position_(std::move(position)),
+        floor_(prefill_floor),
+        unit_(unit) {
     JEVONS_ENSURE(row_ > 0 && !decode_.empty() && decode_.size() % std::size_t(row_) == 0 && !tokens_.empty() && tokens_[0] == 0);
     JEVONS_ENSURE(!position_.empty() && unit_ > 0 && floor_ >= 0);
   }
@@ -51,7 +56,9 @@ class StepForm {
   std::int32_t unit() const { return unit_; }
 
   /// Segments of a decode batch, 1 <= batch <= max_batch.
-  std::span<const Segment> decode(int batch) const { return {decode_.data() + std::size_t(batch - 1) * std::size_t(row_), std::size_t(row_)}; }
+  std::span<const Segment> decode(int batch) const {
+    return {decode_.data() + std::size_t(batch - 1) * std::size_t(row_), std::size_t(row_)};
+  }
 
   /// One decode-only step.
   Ticks decode_time(int batch, std::int64_t sum) const {
