@@ -19,8 +19,10 @@ double npv(std::span<const double> flows, double rate) {
 
 std::optional<double> internal_rate(std::span<const double> flows) {
   // Walk up until the sign changes, then halve: robust where Newton is not, and 60 halvings are exact to a double.
-  constexpr double kLowest = -0.99, kHighest = 10, kStep = 0.01;
-  double low = kLowest, at_low = npv(flows, low);
+  // Below the lowest rate the last discount factor would leave the range of a double.
+  constexpr double kHighest = 10, kStep = 0.01;
+  const double lowest = std::max(-0.99, std::pow(1e-250, 1.0 / double(std::max<std::size_t>(flows.size(), 1))) - 1);
+  double low = lowest, at_low = npv(flows, low);
   for (double high = low + kStep; high <= kHighest; high += kStep) {
     const double at_high = npv(flows, high);
     if (at_low != 0 && (at_low < 0) == (at_high < 0)) {

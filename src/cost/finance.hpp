@@ -9,8 +9,8 @@ namespace jevons::cost {
 
 /// Net present value of flows at the ends of equal periods, the first one now; `rate` per period. Requires rate > -1.
 double npv(std::span<const double> flows, double rate);
-/// The rate per period at which npv is 0. Nothing when the flows do not change sign, or the rate lies outside (-0.99, 10).
-/// Flows that change sign more than once can have several rates; the lowest one above -0.99 is given.
+/// The rate per period at which npv is 0. Nothing when the flows do not change sign, or the rate lies above 10 or so low that factors
+/// overflow. Flows that change sign more than once can have several rates; the lowest one is given.
 std::optional<double> internal_rate(std::span<const double> flows);
 /// Periods until the running sum of the flows stays at or above 0, interpolated inside the period; nothing when it never does.
 std::optional<double> payback(std::span<const double> flows);

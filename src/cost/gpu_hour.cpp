@@ -17,7 +17,7 @@ const catalog::Fact& site_fact(const catalog::Catalog& catalog, std::string_view
 }
 
 // Purchase price of one accelerator with its share of the system: a system price over its accelerators, or a chip price with an uplift.
-Result<Usd> system_price(const catalog::Catalog& catalog, const catalog::Accelerator& chip, GpuHour& out) {
+Result<Usd> system_price(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Ownership& out) {
   if (chip.price && chip.thing->attribute("price_scope") == "system") {  // the share of a rack: servers and switches are inside
     out.facts.push_back(chip.price->fact);
     out.how = "its share of the price of a rack";
@@ -89,21 +89,34 @@ Result<GpuHour> gpu_hour(const catalog::Catalog& catalog, const catalog::Acceler
     g.how = "published cost to own; no purchase price is known";
     return g;
   }
-  const auto take = [&](std::string_view key) {
-    g.facts.push_back(&site_fact(catalog, key));
-    return g.facts.back()->value;
-  };
-  JEVONS_TRY(const Usd system, system_price(catalog, chip, g));
+  JEVONS_TRY(const Ownership o, ownership(catalog, chip));
+  g.facts = o.facts;
   const double year = kHoursPerYear * 3600;
-  const double rate = take("cost_of_capital");
-  g.it_capital = UsdPerSecond{system.value() * capital_recovery(rate, take("it_life") / year) / year};
-  const Usd site{take("site_capex") * g.power.value()};
-  g.site_capital = UsdPerSecond{site.value() * capital_recovery(rate, take("site_life") / year) / year};
-  g.electricity = g.power * UsdPerJoule{take("electricity")};
-  g.operations = UsdPerSecond{take("operations")};
+  g.it_capital = UsdPerSecond{o.system.value() * capital_recovery(o.cost_of_capital, o.system_years) / year};
+  g.site_capital = UsdPerSecond{o.site.value() * capital_recovery(o.cost_of_capital, o.site_years) / year};
+  g.electricity = o.power * o.electricity;
+  g.operations = o.operations;
   g.total = g.it_capital + g.site_capital + g.electricity + g.operations;
-  g.how = "(capital of IT and site at their recovery factors) / 8,760 h + power x price + operations; " + g.how;
+  g.how = "(capital of IT and site at their recovery factors) / 8,760 h + power x price + operations; " + o.how;
   return g;
+}
+
+Result<Ownership> ownership(const catalog::Catalog& catalog, const catalog::Accelerator& chip) {
+  Ownership o;
+  JEVONS_TRY(o.power, all_in_power(catalog, chip, o.facts));
+  JEVONS_TRY(o.system, system_price(catalog, chip, o));
+  const auto take = [&](std::string_view key) {
+    o.facts.push_back(&site_fact(catalog, key));
+    return o.facts.back()->value;
+  };
+  const double year = kHoursPerYear * 3600;
+  o.cost_of_capital = take("cost_of_capital");
+  o.system_years = take("it_life") / year;
+  o.site = Usd{take("site_capex") * o.power.value()};
+  o.site_years = take("site_life") / year;
+  o.electricity = UsdPerJoule{take("electricity")};
+  o.operations = UsdPerSecond{take("operations")};
+  return o;
 }
 
 }  // namespace jevons::cost

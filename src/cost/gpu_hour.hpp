@@ -27,6 +27,20 @@ struct GpuHour {
 /// Errors: neither is known.
 Result<Watts> all_in_power(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::vector<const catalog::Fact*>& facts);
 
+/// What an owner buys and pays for one accelerator: catalogue facts of the chip and of datacenters/reference-site.
+struct Ownership {
+  Usd system{};  // with its share of servers and network
+  Usd site{};    // building, power and cooling for it
+  double system_years = 0, site_years = 0, cost_of_capital = 0;
+  Watts power{};  // at the meter
+  UsdPerJoule electricity{};
+  UsdPerSecond operations{};
+  std::vector<const catalog::Fact*> facts;
+  std::string how;
+};
+/// Errors: no purchase price or no power of this chip is known.
+Result<Ownership> ownership(const catalog::Catalog& catalog, const catalog::Accelerator& chip);
+
 /// Errors: the catalogue has no price for this basis (and says which it has). Electricity at the meter: PUE is inside all-in power.
 Result<GpuHour> gpu_hour(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Basis basis);
 

@@ -14,7 +14,8 @@
 
 namespace jevons::engine {
 
-Result<Outcome> run_fabric(Context& c);  // fabric_verb.cpp
+Result<Outcome> run_fabric(Context& c);      // fabric_verb.cpp
+Result<Outcome> run_datacenter(Context& c);  // datacenter_verb.cpp
 
 namespace {
 
@@ -339,6 +340,19 @@ const Verb kVerbs[] = {
      1,
      {},
      run_fabric},
+    {"datacenter",
+     "NAME|FILE.yaml",
+     "Appraise a data centre: capital, income statement, break-even, NPV, cost of an accelerator-hour.\nA file has the form of "
+     "catalog/datacenters/gigawatt-campus.yaml: attributes accelerator, business (gpu-cloud,\ncolocation, owner-operator), power_billing "
+     "(in-rent, pass-through, net); facts site_power or accelerators, build_time,\nramp_time, occupancy, tax, debt_share, debt_rate, "
+     "overhead; "
+     "optional hardware_price, build_cost, electricity, operations,\nhardware_life, site_life, cost_of_capital, rent, space_rent, pue, "
+     "tokens_per_second.",
+     "  jevons datacenter gigawatt-campus\n  jevons datacenter my-campus.yaml --format json\n",
+     1,
+     1,
+     {},
+     run_datacenter},
     {"validate",
      "CASES.csv",
      "Run measured serving points through the model and print how far off it is.",

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "catalog/loader.hpp"
 #include "fabric/topology.hpp"
 
 namespace jevons::fabric {
@@ -183,6 +184,39 @@ RC_GTEST_PROP(Clos, MoreNeverCostsLess, ()) {
   // Never fewer chips than the capacity the design must switch.
   RC_ASSERT(b->switch_chips * radix * 50e9 >= (b->switching).value() * (1 - 1e-9));
   RC_ASSERT(!parts_list(clos(limit + 1, 0.4, 0.4 * radix, radix, tiers)));
+}
+
+PartsList list_of_file(const std::string& name) {
+  catalog::Store store;
+  const auto thing = catalog::load_file(store, catalog::Section::fabric, JEVONS_SOURCE_DIR "/src/fabric/testdata/" + name);
+  EXPECT_TRUE(thing) << thing.error().message();
+  const auto n = network(builtin(), **thing);
+  EXPECT_TRUE(n) << n.error().message();
+  return *parts_list(*n);
+}
+
+// Tomahawk 5 as 128 ports of 400G. 2:1: floor(128 x 2/3) = 85 ports down and 42.5 -> 43 up: ceil(256 / 85) = 4 leaves, ceil(4 x 43 / 128) =
+// 2 spines. 256 x 400G over 800G cables: 128 cables. Uplinks 256 x 400G / 2 over 800G: 64 links, 128 modules. Watts: 6 x 500 W, 128 cables
+// x 2 x 0.15 W, 128 x 8.5 W = 3,000 + 38.4 + 1,088. Path: 3 x 600 ns + 64 m of flight.
+TEST(Strangers, LeafAndSpineByHand) {
+  const auto l = list_of_file("lab-ethernet.yaml");
+  EXPECT_EQ(l.chips_by_tier[0], 4);
+  EXPECT_EQ(l.chips_by_tier[1], 2);
+  EXPECT_EQ(l.cables, 128);
+  EXPECT_EQ(l.optical_modules, 128);
+  EXPECT_NEAR(l.power.value(), 3000 + 38.4 + 1088, 1e-9);
+  EXPECT_NEAR(l.latency->value(), 1.8e-6 + 64 * 4.9e-9, 1e-15);
+}
+
+// 6 links an accelerator: 192 links; 64 x 4.8T / 2 over 800G, two ends: 384 modules, 3,264 W; hops 2 + 2 + 2; bisection 2 x 16 links of
+// 0.8T.
+TEST(Strangers, TorusByHand) {
+  const auto l = list_of_file("lab-torus.yaml");
+  EXPECT_EQ(l.links, 192);
+  EXPECT_EQ(l.optical_modules, 384);
+  EXPECT_NEAR(l.power.value(), 384 * 8.5, 1e-9);
+  EXPECT_EQ(l.hops, 6);
+  EXPECT_NEAR(l.bisection.value(), 32 * 100e9, 1);
 }
 
 TEST(ScaleUp, BillOfADeployment) {

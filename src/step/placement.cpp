@@ -57,13 +57,63 @@ Result<void> check_placement(const model::Model& m, const Placement& p) {
   return {};
 }
 
+double rank_parameters(const model::Layer& layer, std::int64_t hidden, Group group, double all, int tp) {
+  const double d = double(hidden);
+  switch (group) {
+    case Group::router:
+    case Group::norm:
+    case Group::hc:
+    case Group::attn_res:
+    case Group::sink:
+    case Group::bias:
+    case Group::indexer:
+    case Group::indexer_bf16:
+    case Group::compressor:
+      return all;
+    case Group::attn:
+      break;
+    default:
+      return all / tp;
+  }
+  double everywhere = 0, kv = 0;
+  int kv_ranks = tp;
+  if (const auto* a = std::get_if<model::Gqa>(&layer.attention)) {
+    everywhere = d * a->q_rank;
+    kv = d * a->kv_heads * (a->k_dim + (a->no_v_proj ? 0 : a->v_dim));
+    kv_ranks = std::min(tp, a->kv_heads);
+  } else if (const auto* m = std::get_if<model::Mla>(&layer.attention)) {
+    everywhere = d * (m->q_rank + m->kv_rank + m->rope);
+  } else if (const auto* c = std::get_if<model::Csa>(&layer.attention)) {
+    everywhere = d * (c->q_rank + c->dim);
+  }
+  return everywhere + kv / kv_ranks + (all - everywhere - kv) / tp;
+}
+
 double rank_weights(const Subject& s, const Placement& p) {
-  const auto& b = s.weight_bytes;
-  const double routed = b[Group::routed] + b[Group::expert_bias];
-  // Routers, norms and residual weights are small and held by every rank.
-  const double repeated = b[Group::router] + b[Group::norm] + b[Group::hc] + b[Group::attn_res] + b[Group::sink] + b[Group::bias];
-  const double split = b.main() - routed - repeated;
-  return (split / p.tp + repeated + routed / (p.tp * p.dp)) / p.pp + b.mtp / (p.tp * p.dp);
+  const model::Model& m = *s.model;
+  // A scheme has its own bits for some groups; what the whole model weighs tells them.
+  const auto bytes_each = [&](Group g) { return s.weight_bytes[g] / double(s.parameters.main[g]); };
+  double layers = 0;
+  model::Counts in_layers;
+  for (const auto& k : m.kinds) {
+    const model::Counts c = model::layer_parameters(k.layer, m.hidden);
+    in_layers.add(c, k.count);
+    for (std::size_t i = 0; i < model::kGroups; ++i) {
+      const Group g = Group(i);
+      if (c[g] == 0) continue;
+      const bool expert = g == Group::routed || g == Group::expert_bias;
+      const double held = expert ? double(c[g]) / (p.tp * p.dp) : rank_parameters(k.layer, m.hidden, g, double(c[g]), p.tp);
+      layers += k.count * held * bytes_each(g);
+    }
+  }
+  double ends = (s.weight_bytes[Group::embed] + s.weight_bytes[Group::head]) / p.tp;
+  for (std::size_t i = 0; i < model::kGroups; ++i) {  // the last norm and its like
+    const Group g = Group(i);
+    if (g != Group::embed && g != Group::head && s.parameters.main[g] > in_layers[g]) {
+      ends += double(s.parameters.main[g] - in_layers[g]) * bytes_each(g);
+    }
+  }
+  return (layers + ends) / p.pp + s.weight_bytes.mtp / (p.tp * p.dp);
 }
 
 double rank_share(const model::CacheGroup& g, int tp) { return 1.0 / std::min(tp, std::max(1, g.shards)); }

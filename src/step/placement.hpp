@@ -42,7 +42,11 @@ struct Memory {
 };
 Memory memory(const Subject& s, const Placement& p);
 
-/// Weight bytes on one rank, MTP included when `mtp`.
+/// Parameters of a group that one rank of one layer holds, of `all` in the layer. Tensor parallelism splits by heads: down-projections to
+/// a latent, indexers and compressors are held by every rank, and KV heads by every rank that needs one.
+/// Source: the layers of vLLM and SGLang (ReplicatedLinear, QKVParallelLinear).
+double rank_parameters(const model::Layer& layer, std::int64_t hidden, model::Group group, double all, int tp);
+/// Weight bytes on one rank, MTP included.
 double rank_weights(const Subject& s, const Placement& p);
 /// Share of a cache group that one rank of the tensor-parallel group holds: latents and index keys are held by every rank.
 double rank_share(const model::CacheGroup& g, int tp);

@@ -57,6 +57,25 @@ TEST(Memory, PublishedKvCapacity) {
   EXPECT_NEAR(tokens, 361e3, 0.05 * 361e3);
 }
 
+TEST(Memory, WhatTensorParallelismDoesNotSplit) {
+  // DeepSeek-V3 attention: down-projections 7168 x (1536 + 512 + 64) stay whole; the rest of a layer's 187,107,328 is split.
+  const World v3("deepseek-v3", "h200-sxm");
+  const auto& layer = v3.model.kinds.front().layer;
+  const double all = double(model::layer_parameters(layer, 7168)[model::Group::attn]), down = 7168.0 * 2112;
+  EXPECT_EQ(rank_parameters(layer, 7168, model::Group::attn, all, 8), down + (all - down) / 8);
+  // Llama-70B on 16 ranks: eight KV heads of 128, so each is held twice: 2 x 8192 x 128 a rank.
+  const World llama("llama-3.1-70b", "h200-sxm");
+  const auto& l = llama.model.kinds.front().layer;
+  EXPECT_EQ(rank_parameters(l, 8192, model::Group::attn, 2.0 * 8192 * 8192 + 2.0 * 8192 * 1024, 16),
+            2.0 * 8192 * 8192 / 16 + 2.0 * 8192 * 128);
+  EXPECT_EQ(rank_parameters(l, 8192, model::Group::dense_ffn, 100, 4), 25);
+  // One rank holds everything, however it is counted.
+  for (const auto* m : facts().models()) {
+    const World w(m->name, "b200-sxm");
+    EXPECT_NEAR(rank_weights(w.subject, {1, 1, 1, 1}) / w.subject.weight_bytes.total(), 1, 1e-9) << m->name;
+  }
+}
+
 TEST(Memory, LatentsAreHeldByEveryRank) {
   const World w("deepseek-v3", "h200-sxm");
   EXPECT_EQ(rank_cache(w.subject, {8, 1, 1, 1}, 1000), 70272e3);

@@ -78,9 +78,10 @@ std::string_view constants_name(const catalog::Accelerator& chip) {
   return own.empty() ? "hopper" : own;
 }
 
-// gemm and moe: endings of the constants' names for the formats in use.
-Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Operand gemm,
-                                       std::string_view moe) {
+constexpr std::array kOperands{Operand::bf16, Operand::fp8, Operand::fp4, Operand::int8};
+
+// moe: ending of the constants' names for the experts' format.
+Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::string_view moe) {
   KernelConstants c{};
   const std::string_view own = chip.thing->attribute("kernel_constants");
   c.borrowed = own.empty();
@@ -103,9 +104,11 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
   c.dispatch_alpha = value("dispatch_alpha");
   c.dispatch_fraction = value("dispatch_fraction");
   c.routing_exponent = value("routing_exponent");
-  const std::string g(suffix(gemm)), e(moe);
-  c.gemm_floor = value("gemm_floor_" + g);
-  c.gemm_fraction = value("gemm_fraction_" + g);
+  const std::string e(moe);
+  for (const Operand o : kOperands) {
+    c.gemm_floor[std::size_t(o)] = value("gemm_floor_" + std::string(suffix(o)));
+    c.gemm_fraction[std::size_t(o)] = value("gemm_fraction_" + std::string(suffix(o)));
+  }
   c.moe_floor = value("moe_floor_" + e);
   c.moe_stream = value("moe_stream_" + e);
   c.moe_flop = value("moe_flop_" + e);
@@ -117,15 +120,17 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
     c.allreduce_beta[i] = value("allreduce_beta_" + n);
     c.allreduce_kink[i] = value("allreduce_kink_" + n);
   }
+  c.allreduce_link = value("allreduce_link");
   if (!missing.empty()) return bad_input(std::string(t.file), "lacks " + missing, "every constant of the step-time form");
   const catalog::Thing* band = c.thing;
   if (c.borrowed) {
     JEVONS_TRY(band, catalog.find(catalog::Section::efficiency, "borrowed"));
     // A chip's own measured fractions replace borrowed ones where it has them.
-    const auto gemm_own = gemm == Operand::bf16   ? chip.gemm_bf16_fraction
-                          : gemm == Operand::int8 ? chip.gemm_int8_fraction
-                                                  : chip.gemm_fp8_fraction;
-    c.gemm_fraction = gemm_own.value_or(c.gemm_fraction);
+    const std::array own_fractions{chip.gemm_bf16_fraction, chip.gemm_fp8_fraction, chip.gemm_fp4_fraction, chip.gemm_int8_fraction};
+    for (const Operand o : kOperands) {
+      const auto i = std::size_t(o);
+      c.gemm_fraction[i] = own_fractions[i].value_or(c.gemm_fraction[i]);
+    }
     c.weight_stream = chip.hbm_fraction.value_or(c.weight_stream);
   }
   c.band = band->number("band_p90").value_or(0.45);
@@ -156,14 +161,22 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
     t.operand_note =
         fmt::format("{} has no units for {}: weights are dequantized and multiplied in bf16", s.chip.thing->name, s.weights.name);
   }
-  JEVONS_TRY(t.constants_, read_constants(catalog, s.chip, gemm.used, mxfp4 ? "mxfp4" : suffix(s.weights.routed.operand)));
+  JEVONS_TRY(t.constants_, read_constants(catalog, s.chip, mxfp4 ? "mxfp4" : suffix(s.weights.routed.operand)));
   t.bandwidth_ = s.chip.hbm_bandwidth->value.value();
   // Experts inside one scale-up domain talk over its fabric, wider placements over the network.
   const bool inside = p.tp * p.dp <= s.chip.scaleup_domain.value_or(1);
   const auto& wire = inside ? s.chip.scaleup_bandwidth : s.chip.scaleout_bandwidth;
   if (p.dp > 1 && !wire) return lacks(inside ? "scaleup_bandwidth" : "scaleout_bandwidth");
   t.dispatch_bandwidth_ = wire ? wire->value.value() * t.constants_.dispatch_fraction : 1;
-  t.gemm_peak_ = gemm.flops;
+  if (s.chip.scaleup_bandwidth) {
+    t.link_ = s.chip.scaleup_bandwidth->value.value();
+  } else {
+    JEVONS_TRY(const catalog::Thing* borrowed, catalog.find(catalog::Section::efficiency, "borrowed"));
+    const auto* f = borrowed->find("link_when_unknown");
+    if (f == nullptr) return lacks("scaleup_bandwidth");
+    t.link_ = f->value;
+  }
+  for (const Operand o : kOperands) t.gemm_peak_[std::size_t(o)] = peak_of(s.chip, o).flops;
   t.moe_peak_ = moe.flops;
   t.bf16_peak_ = s.chip.peak_bf16->value.value();
   for (const auto& k : s.model->kinds) {
@@ -171,19 +184,27 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
     KindCost kc;
     kc.count = double(k.count) / p.pp;
     const auto bits = [&](Group g) { return model::format_of(s.weights, g).bits / 8; };
+    const auto product = [&](Group g) -> Product& {
+      return kc.products[std::size_t(peak_of(s.chip, model::format_of(s.weights, g).operand).used)];
+    };
     for (const Group g : {Group::attn, Group::linear_attn, Group::compressor, Group::indexer, Group::indexer_bf16, Group::latent,
                           Group::dense_ffn, Group::shared, Group::router, Group::hc}) {
-      const double split = g == Group::router || g == Group::hc ? 1 : p.tp;  // held by every rank
-      kc.gemm_bytes += double(c[g]) * bits(g) / split;
-      kc.gemm_flops_per_token += 2.0 * double(c[g]) / split;
+      const double held = rank_parameters(k.layer, s.model->hidden, g, double(c[g]), p.tp);
+      product(g).bytes += held * bits(g);
+      product(g).flops_per_token += 2 * held;
     }
     kc.has_attention = !std::holds_alternative<std::monostate>(k.layer.attention);
-    kc.gemms = attention_gemms(k.layer.attention) + (k.layer.dense ? 2 : 0);
+    product(kc.has_attention && c[Group::attn] == 0 ? Group::linear_attn : Group::attn).kernels += attention_gemms(k.layer.attention);
+    if (k.layer.dense) product(Group::dense_ffn).kernels += 2;
+    if (const auto* gqa = std::get_if<model::Gqa>(&k.layer.attention); gqa != nullptr && gqa->qk_norm == model::QkNorm::per_layer) {
+      kc.small_reductions = 1;
+    }
     kc.short_kernels = short_kernels(k.layer.attention) + (k.layer.moe ? 3 : 0);
     kc.reductions = (kc.has_attention ? 1 : 0) + (k.layer.dense || k.layer.moe ? 1 : 0);
     if (const auto& e = k.layer.moe) {
       kc.has_moe = true;
-      kc.gemms += 1 + (e->shared_width > 0 ? 2 : 0) + (e->latent > 0 ? 2 : 0);
+      product(Group::router).kernels += 1;
+      product(Group::shared).kernels += (e->shared_width > 0 ? 2 : 0) + (e->latent > 0 ? 2 : 0);
       kc.experts = e->experts;
       kc.top_k = e->real_top_k > 0 ? e->real_top_k : e->top_k;
       const double one = double(c[Group::routed]) / e->experts / p.expert_tp();
@@ -197,6 +218,10 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
   t.head_bytes_ = s.weight_bytes[head] / p.tp;
   t.head_flops_per_token_ = 2.0 * double(s.parameters.main[head]) / p.tp;
   return t;
+}
+
+double StepTime::product_seconds(double bytes, double flops, std::size_t o) const {
+  return smooth_max(bytes / (constants_.weight_stream * bandwidth_), flops / (constants_.gemm_fraction[o] * gemm_peak_[o]), 3);
 }
 
 double StepTime::moe_seconds(const KindCost& k, double tokens) const {
@@ -218,10 +243,8 @@ double StepTime::all_reduce_seconds(double bytes) const {
   const double stretch = n > 8 ? std::log2(double(n)) / 3 : 1;
   const KernelConstants& c = constants_;
   const fabric::AllReduce a{Seconds{c.allreduce_alpha[i] * stretch}, Seconds{c.allreduce_beta[i]}, Seconds{c.allreduce_kink[i]}};
-  // Chips with slower links than the measured ones (450 and 900 GB/s) take longer in proportion.
-  const double measured = constants_.thing->name == "blackwell" ? 900e9 : 450e9;
-  const double own = subject_->chip.scaleup_bandwidth ? subject_->chip.scaleup_bandwidth->value.value() : 32e9;
-  const double slower = std::max(1.0, measured / own);
+  // Chips with slower links than the measured ones take longer in proportion.
+  const double slower = std::max(1.0, c.allreduce_link / link_);
   const Seconds t = fabric::all_reduce_time(a, Bytes{bytes});
   return a.alpha.value() + (t - a.alpha).value() * slower;
 }
@@ -235,12 +258,14 @@ StepTime::Parts StepTime::parts(const Step& x) const {
   const double own = tokens / p.dp;                             // of one attention rank
   const double row = 2.0 * double(s.model->hidden);
   for (const auto& k : kinds_) {
-    const double flops = own * k.gemm_flops_per_token / (c.gemm_fraction * gemm_peak_);
-    out.gemm += k.count * (smooth_max(k.gemm_bytes / (c.weight_stream * bandwidth_), flops, 3) + k.gemms * c.gemm_floor);
+    for (std::size_t o = 0; o < k.products.size(); ++o) {
+      const Product& q = k.products[o];
+      if (q.bytes > 0) out.gemm += k.count * (product_seconds(q.bytes, own * q.flops_per_token, o) + q.kernels * c.gemm_floor[o]);
+    }
     if (k.has_moe) out.moe += k.count * moe_seconds(k, tokens);
     if (k.has_attention) out.attention += k.count * c.attention_floor;
     out.small += k.count * k.short_kernels * c.short_kernel;
-    out.communication += k.count * k.reductions * all_reduce_seconds(own * row);
+    out.communication += k.count * (k.reductions * all_reduce_seconds(own * row) + k.small_reductions * all_reduce_seconds(own * 8));
     if (k.has_moe && p.dp > 1) {  // dispatch and combine between attention ranks
       out.communication +=
           2 * k.count *
@@ -249,10 +274,8 @@ StepTime::Parts StepTime::parts(const Step& x) const {
   }
   const double sampled = x.decode_sequences / p.dp + (x.prefill_tokens > 0 ? 1 : 0);
   // The head runs in the last stage only.
-  out.gemm +=
-      (smooth_max(head_bytes_ / (c.weight_stream * bandwidth_), sampled * head_flops_per_token_ / (c.gemm_fraction * bf16_peak_), 3) +
-       c.gemm_floor) /
-      p.pp;
+  constexpr auto kHead = std::size_t(Operand::bf16);
+  out.gemm += (product_seconds(head_bytes_, sampled * head_flops_per_token_, kHead) + c.gemm_floor[kHead]) / p.pp;
   if (x.decode_sequences > 0) {
     double read = 0;
     for (const auto& g : s.cache) read += model::cache_read(std::span(&g, 1), std::int64_t(x.decode_context)) * rank_share(g, p.tp);
@@ -262,8 +285,7 @@ StepTime::Parts StepTime::parts(const Step& x) const {
         smooth_max(per_rank * read / (c.kv_stream * bandwidth_), per_rank * f.total() / p.tp / (c.decode_attention * bf16_peak_), 4);
   }
   if (x.prefill_tokens > 0) {
-    const auto f = model::prefill_flops(*s.model, s.parameters, std::int64_t(x.prefill_tokens), std::int64_t(x.prefill_cached));
-    out.prefill_attention = f.attention / p.tp / p.dp / p.pp / (c.prefill_attention * bf16_peak_);
+    out.prefill_attention = prefill_attention_seconds(x.prefill_tokens, x.prefill_cached) / p.pp;
   }
   out.host = c.host_per_sequence * x.decode_sequences / p.dp;
   return out;
@@ -290,9 +312,16 @@ std::vector<Term> StepTime::terms(const Step& step) const {
           {"host", t.host * n}};
 }
 
+double StepTime::prefill_attention_seconds(double tokens, double cached) const {
+  const auto f = model::prefill_flops(*subject_->model, subject_->parameters, std::int64_t(tokens), std::int64_t(cached));
+  return f.attention / placement_.tp / placement_.dp / (constants_.prefill_attention * bf16_peak_);
+}
+
+double StepTime::token_seconds(double tokens) const { return seconds({0, 0, tokens, 0}) - prefill_attention_seconds(tokens, 0); }
+
 double StepTime::prefill_bound(double tokens, double cached) const {
   const auto f = model::prefill_flops(*subject_->model, subject_->parameters, std::int64_t(tokens), std::int64_t(cached));
-  return f.total() / (std::max(gemm_peak_, moe_peak_) * placement_.accelerators());
+  return f.total() / (std::max(*std::max_element(gemm_peak_.begin(), gemm_peak_.end()), moe_peak_) * placement_.accelerators());
 }
 
 }  // namespace jevons::step

@@ -1,6 +1,7 @@
 #pragma once
 // Seconds of one engine step for a placement: kernels counted one by one, each with its floor, plus host time.
 // The form and its constants are facts of catalog/efficiency; docs/step-time.md has the formulas and what each term is worth.
+#include <array>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ struct KernelConstants {
   double band = 0.2;      // 90 % of predictions lie within this relative error
   double weight_stream, kv_stream, decode_attention, prefill_attention, attention_floor, short_kernel, host_per_sequence, expert_cost,
       routing_exponent, dispatch_alpha, dispatch_fraction;
-  double gemm_floor, gemm_fraction, moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;  // for the formats used
-  double allreduce_alpha[3], allreduce_beta[3], allreduce_kink[3];                               // 2, 4, 8 ranks
+  std::array<double, 4> gemm_floor, gemm_fraction;                                  // by operand, as model::WeightFormat counts them
+  double moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;                // for the formats used
+  double allreduce_alpha[3], allreduce_beta[3], allreduce_kink[3], allreduce_link;  // 2, 4, 8 ranks
 };
 
 /// What one step does on one replica.
@@ -40,6 +42,10 @@ class StepTime {
 
   double seconds(const Step& step) const;
   std::vector<Term> terms(const Step& step) const;
+  /// A step of `tokens` prompt tokens without their attention: what products, experts, communication and launches take.
+  double token_seconds(double tokens) const;
+  /// The attention of `tokens` prompt tokens after `cached` ones.
+  double prefill_attention_seconds(double tokens, double cached) const;
   /// FLOP-only lower bound of prefilling `tokens` after `cached`: no prediction may be below it.
   double prefill_bound(double tokens, double cached) const;
   const KernelConstants& constants() const { return constants_; }
@@ -48,10 +54,14 @@ class StepTime {
   std::string operand_note;  // set where the chip lacks units for a format and multiplies in bf16
 
  private:
+  struct Product {  // matrix products of one layer that share an operand
+    double bytes = 0, flops_per_token = 0, kernels = 0;
+  };
   struct KindCost {  // one kind of layer, per rank
     double count = 0;
-    double gemm_bytes = 0, gemm_flops_per_token = 0, gemms = 0;  // attention projections, dense and shared FFN
+    std::array<Product, 4> products{};  // by operand: attention projections, dense and shared FFN, router
     bool has_attention = false, has_moe = false;
+    double small_reductions = 0;  // of a few bytes a token: norms over all heads
     double short_kernels = 0, reductions = 0;
     double experts = 0, top_k = 0, expert_bytes = 0, expert_flops = 0, expert_width = 0;
   };
@@ -60,6 +70,7 @@ class StepTime {
     double total() const { return gemm + moe + attention + prefill_attention + communication + small + host; }
   };
   Parts parts(const Step& step) const;
+  double product_seconds(double bytes, double flops, std::size_t operand) const;
   double moe_seconds(const KindCost& k, double tokens) const;
   double all_reduce_seconds(double bytes) const;
 
@@ -67,8 +78,10 @@ class StepTime {
   Placement placement_;
   KernelConstants constants_{};
   std::vector<KindCost> kinds_;
+  double link_ = 0;                // of one accelerator, one direction
   double dispatch_bandwidth_ = 0;  // one direction, achieved
-  double bandwidth_ = 0, gemm_peak_ = 0, moe_peak_ = 0, bf16_peak_ = 0;
+  double bandwidth_ = 0, moe_peak_ = 0, bf16_peak_ = 0;
+  std::array<double, 4> gemm_peak_{};
   double head_bytes_ = 0, head_flops_per_token_ = 0;
 };
 
