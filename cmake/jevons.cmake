@@ -5,11 +5,9 @@
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(yaml-cpp REQUIRED)
-find_package(TBB REQUIRED)
-find_package(Threads REQUIRED)
 
 add_library(jevons_flags INTERFACE)
-target_compile_options(jevons_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Wno-restrict -Wno-missing-field-initializers -ffp-contract=off)
+target_compile_options(jevons_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -Wno-missing-field-initializers -ffp-contract=off)
 target_include_directories(jevons_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(jevons_flags INTERFACE fmt::fmt)
 if(JEVONS_SANITIZE)

@@ -20,7 +20,7 @@ class Cli(unittest.TestCase):
         self.assertRegex(run("--version").stdout, r"^jevons \d+\.\d+\.\d+\n$")
         overview = run("--help")
         self.assertEqual(overview.returncode, 0)
-        for verb in ("run", "model", "catalog"):
+        for verb in ("run", "model", "fabric", "validate", "catalog"):
             self.assertIn(verb, overview.stdout)
             text = run(verb, "--help")
             self.assertEqual(text.returncode, 0)
@@ -153,6 +153,22 @@ class Cli(unittest.TestCase):
                 r = run("catalog", "list", "--catalog", folder)
                 self.assertEqual(r.returncode, 2)
                 self.assertIn(text, r.stderr)
+
+    def test_fabric(self):
+        values = json.loads(run("fabric", "gb200-nvl72", "--format", "json").stdout)["values"]
+        self.assertEqual(values["switch_chips"], 18)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "mine.yaml")
+            text = ("name: mine\ndefaults: {kind: spec, source: mine, read: 2026-01-01, confidence: D}\nfacts:\n  endpoints: {value: %d accel}\n"
+                    "  endpoint_bandwidth: {value: 400 Gbit/s}\n  switch_capacity: {value: 25.6 Tbit/s}\n  radix: {value: 64 port}\n  tiers: {value: 2 count}\n")
+            path.write_text(text % 1024)
+            values = json.loads(run("fabric", str(path), "--format", "json").stdout)["values"]
+            self.assertEqual(values["switch_chips"], 48)  # 1,024 / 32 = 32 leaves, 32 x 32 / 64 = 16 spines
+            path.write_text(text % 4096)
+            r = run("fabric", str(path))
+            self.assertEqual(r.returncode, 2)
+            self.assertIn("the limit is 2048", r.stderr)
+            self.assertIn("3 tiers", r.stderr)
 
     def test_catalog(self):
         self.assertIn("h100-sxm", run("catalog", "list").stdout)

@@ -44,6 +44,8 @@ TEST(Loader, EveryErrorHasItsLine) {
   EXPECT_NE(error_of("name: a\ndefaults: {kind: spec, read: x, confidence: A}\nfacts:\n  memory: {value: 1 GB}\n").find("has no source"),
             std::string::npos);
   EXPECT_NE(error_of("{").find("not readable as YAML"), std::string::npos);
+  EXPECT_NE(error_of("name: a\ncolumns: {x: number}\nseries: [{x: 1}]\n", Section::demand).find("x.yaml:3 series: has no source"),
+            std::string::npos);
   EXPECT_NE(error_of("name: a\ncolumns: {x: number}\nseries: [{x: many}]\n", Section::demand).find("'many' is not a number"),
             std::string::npos);
   EXPECT_NE(error_of("name: a\ncolumns: {x: number}\nseries: [{y: 1}]\n", Section::demand).find("unknown key 'y'"), std::string::npos);

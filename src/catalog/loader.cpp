@@ -132,7 +132,7 @@ Result<Fact> load_fact(Store& store, const Place& place, const std::string& key,
     JEVONS_TRY(const Measure low, measure(place, range[0], key + ".range"));
     JEVONS_TRY(const Measure high, measure(place, range[1], key + ".range"));
     // Bare ends of a range are in the value's own unit.
-    const double scale = low.dim == f.dim ? 1 : m.value / std::strtod(f.text.data(), nullptr);
+    const double scale = low.dim == f.dim ? 1 : m.value / std::strtod(node["value"].Scalar().c_str(), nullptr);
     if (low.dim != f.dim && !(low.dim == Dim{} && high.dim == Dim{}))
       JEVONS_CHECK(check_unit(place, range, key + ".range", low.dim, f.dim));
     f.low = low.value * scale;
@@ -286,6 +286,14 @@ Result<void> load_thing(Store& store, const Schema& schema, Section section, con
   }
   JEVONS_CHECK(load_facts(store, place, root, rules->second, thing));
   JEVONS_CHECK(load_series(store, place, root, thing));
+  if (thing.series.rows() > 0) {  // observations need a source as facts do: a column of their own, or one for all
+    const YAML::Node all = root["defaults"] ? root["defaults"]["source"] : root["defaults"];
+    const bool each = thing.series.column("source").has_value();
+    if (!each && !(all && all.IsScalar()))
+      return place.error(root["series"], "series", "has no source", "a column `source`, or `source` in defaults");
+    if (!each) attributes.push_back({store.keep("source"), store.keep(all.Scalar())});
+    thing.attributes = attributes;
+  }
   store.things.push_back(thing);
   if (root["override"] && root["override"].as<bool>(false)) store.overrides.push_back(&store.things.back());
   return {};

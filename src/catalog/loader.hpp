@@ -40,6 +40,8 @@ struct Store {
 
 /// Adds the thing that `yaml` describes. Errors: file, line, key, what was wrong, what was expected.
 Result<void> load_thing(Store& store, const Schema& schema, Section section, const std::string& yaml, const std::string& file);
+/// One thing from a file of a user's own, checked by the built-in schema; the store keeps its text alive.
+Result<const Thing*> load_file(Store& store, Section section, const std::string& path);
 /// Adds a model entry: a JSON object with "name", "config" and optionally "aliases". The config itself is checked by the room `model`.
 Result<void> load_model(Store& store, const std::string& json, const std::string& file);
 /// Every *.yaml of the section folders and every *.json of models/ under `root`, in name order. `label` stands for `root` in places.

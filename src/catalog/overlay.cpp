@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/files.hpp"
 #include "catalog/builtin.hpp"
 #include "catalog/loader.hpp"
 
@@ -42,6 +43,13 @@ void sort_by_name(std::vector<const T*>& v) {
 }
 
 }  // namespace
+
+Result<const Thing*> load_file(Store& store, Section section, const std::string& path) {
+  JEVONS_TRY(const Schema schema, parse_schema(std::string(kBuiltin.schema), "catalog/schema.yaml"));
+  JEVONS_TRY(const std::string text, read_file(path, 1u << 20));
+  JEVONS_CHECK(load_thing(store, schema, section, text, path));
+  return &store.things.back();
+}
 
 Result<Catalog> Catalog::with_overlay(const std::string& folder_path) {
   auto overlay = std::make_shared<Overlay>();

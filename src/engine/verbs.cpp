@@ -13,6 +13,9 @@
 #include "model/describe.hpp"
 
 namespace jevons::engine {
+
+Result<Outcome> run_fabric(Context& c);  // fabric_verb.cpp
+
 namespace {
 
 Result<Outcome> run_scenario(Context& c) {
@@ -198,13 +201,18 @@ Result<Outcome> run_catalog(Context& c) {
   o.document.title = "Catalogue";
   o.document.version = std::string(version());
   const bool sources = what == "sources";
-  report::Table t{what, sources ? "Sources and how many facts rest on each" : "Things the catalogue knows", {}, {}, {}, true};
+  report::Table t{what, sources ? "Sources, and how many facts and observations rest on each" : "Things the catalogue knows", {}, {}, {},
+                  true};
   if (sources) {
     t.columns = {{"facts", "facts", "{:.0f}", {}}, {"source", "source", "{}", {}}};
     std::map<std::string_view, double> count;
     for (std::size_t s = 0; s < catalog::kSections; ++s) {
       for (const auto* thing : c.catalog.things(catalog::Section(s))) {
         for (const auto& f : thing->facts) ++count[f.source];
+        for (std::size_t r = 0; r < thing->series.rows(); ++r) {
+          const auto own = thing->series.text(r, "source");
+          ++count[own.empty() ? thing->attribute("source") : own];
+        }
       }
     }
     for (const auto& [source, n] : count) t.rows.push_back({n, std::string(source)});
@@ -321,6 +329,16 @@ const Verb kVerbs[] = {
     {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.",
      "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n", 1, 1,
      kModelOptions, run_model},
+    {"fabric",
+     "NAME|FILE.yaml",
+     "Count a network: switch chips, links, modules, watts, dollars.\nA file has the form of catalog/fabrics: facts endpoints, "
+     "endpoint_bandwidth, switch_capacity, radix, tiers, planes,\n"
+     "oversubscription; attributes shape (clos, torus, mesh), switch, endpoint_medium, uplink_medium.",
+     "  jevons fabric gb200-nvl72\n  jevons fabric upn512 --format json\n  jevons fabric my-cluster.yaml\n",
+     1,
+     1,
+     {},
+     run_fabric},
     {"validate",
      "CASES.csv",
      "Run measured serving points through the model and print how far off it is.",

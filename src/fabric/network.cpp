@@ -267,11 +267,14 @@ Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& t
     return fail({ErrorCode::bad_input, std::string(t.file), 0, "shape", fmt::format("'{}'", shape), "clos, torus or mesh", {}});
   }
   n.shape = shape == "torus" ? Shape::torus : shape == "mesh" ? Shape::mesh : Shape::clos;
-  for (const std::string_view key : {"endpoints", "endpoint_bandwidth"}) {
-    if (find(key) == nullptr) return unpublished(key);
-  }
+  if (find("endpoints") == nullptr) return unpublished("endpoints");
   n.endpoints = find("endpoints")->value;
-  n.endpoint_bandwidth = BytesPerSecond{find("endpoint_bandwidth")->value};
+  if (const auto* link = t.find("link_bandwidth"); link != nullptr && n.shape == Shape::mesh)
+    n.endpoint_bandwidth = BytesPerSecond{link->value * (n.endpoints - 1)};
+  else if (find("endpoint_bandwidth") != nullptr)
+    n.endpoint_bandwidth = BytesPerSecond{find("endpoint_bandwidth")->value};
+  else
+    return unpublished("endpoint_bandwidth");
   for (int d = 1; d <= kMostTiers; ++d) {
     if (const auto* f = t.find(fmt::format("dimension_{}", d))) n.dimensions.push_back(int(f->value));
   }
