@@ -101,15 +101,17 @@ class Stepper {
   void run() {
     Step current, next;
     Instant now = 0;
+    bool idle = true;
     for (;;) {
-      deliver(ns_of(now));
+      deliver(ns_of(now), idle);
       if (policy.lag == 0) {
         current = schedule_now(now);
       } else {
         current = next.active() ? std::move(next) : schedule_now(now);
         next = current.active() ? schedule(now) : Step{};
       }
-      if (!current.active()) {
+      idle = !current.active();
+      if (idle) {
         if (arrived == requests.size()) break;
         now = std::max(now, instant_of(requests.arrival[arrived]));
         continue;
@@ -126,7 +128,7 @@ class Stepper {
   std::vector<RequestId> order;  // in which requests finished
 
  private:
-  void deliver(SimTime now) {
+  void deliver(SimTime now, bool idle) {
     for (; arrived < requests.size() && requests.arrival[arrived] <= now; ++arrived) {
       Job& j = jobs[arrived];
       const bool long_ = policy.max_model_len > 0 && j.prompt + j.output > policy.max_model_len;
@@ -135,7 +137,7 @@ class Stepper {
         out.status[arrived] = Status::rejected;
         ++counters.rejected;
       } else {
-        enqueue(&j, false);
+        idle || policy.recv_interval == 1 ? enqueue(&j, false) : inbox.push_back(&j);
       }
     }
   }
@@ -172,6 +174,7 @@ class Stepper {
     std::vector<Job*> last = s.retiring;  // those that kept their blocks first, then those preempted in their last step
     std::stable_partition(last.begin(), last.end(), [](Job* j) { return !j->gone; });
     for (Job* j : last) {
+      if (!j->gone) full = false;
       out.finished[j->id] = now;
       out.status[j->id] = Status::finished;
       ++counters.finished;
@@ -197,7 +200,38 @@ class Stepper {
     if (j->retiring) j->gone = true;
     release(j);
     j->decoding = false;
-    if (!j->gone) enqueue(j, true);
+    full = false;
+    if (j->gone) return;
+    if (estimates())
+      waiting.push_back(j);
+    else
+      enqueue(j, true);
+  }
+  bool estimates() const { return policy.admission == Admission::estimate; }
+
+  void retract() {
+    const auto need = [&](std::int64_t steps) {
+      std::int64_t n = 0;
+      for (const Job* j : running) n += j->decoding ? ceil(j->parts + steps * model.step_tokens) - j->blocks : 0;
+      return n;
+    };
+    if (need(1) <= cache.free()) return;
+    std::vector<Job*> decoding;
+    const auto collect = [&] {
+      decoding.clear();
+      for (Job* j : running) {
+        if (j->decoding) decoding.push_back(j);
+      }
+    };
+    for (collect(); decoding.size() > 1 && need(20) > cache.free(); collect()) {
+      preempt(*std::min_element(decoding.begin(), decoding.end(), [&](const Job* a, const Job* b) {
+        const std::int64_t x = a->parts - a->prompt * unit, y = b->parts - b->prompt * unit;
+        return x != y ? x < y : a->prompt > b->prompt;
+      }));
+    }
+    std::int64_t made = 0, most = 0;
+    for (const Job* j : decoding) made += (j->parts - j->prompt * unit) / unit + 21, most += j->output;
+    if (most > 0) ratio = std::min(std::int64_t{1'000'000'000}, made * 1'000'000'000 / most);
   }
   Job* victim() const {
     Job* worst = running.back();
@@ -209,14 +243,23 @@ class Stepper {
 
   Step schedule_now(Instant now) {
     Step s;
-    do s = schedule(now);
-    while (!s.active() && preempted);
+    do {
+      s = schedule(now);
+      if (!s.active() && !inbox.empty()) passes = policy.recv_interval;
+    } while (!s.active() && (preempted || !inbox.empty()));
     return s;
   }
   Step schedule(Instant now) {
     Step s;
     preempted = false;
+    passes += pushed ? 1000 : 1;
+    if (passes >= policy.recv_interval) {
+      passes = 0;
+      waiting.insert(waiting.end(), inbox.begin(), inbox.end());
+      inbox.clear();
+    }
     std::int64_t budget = policy.max_num_batched_tokens;
+    if (policy.chunk > 0) budget = std::min<std::int64_t>(budget, policy.chunk);
     if (policy.prefill_first) {
       chunk(s, budget);
       if (!preempted) admit(now, s, budget);
@@ -229,9 +272,10 @@ class Stepper {
       }
       decode(s, budget);
       chunk(s, budget);
-      if (!preempted) admit(now, s, budget);
+      if (!preempted && !holds(s, budget)) admit(now, s, budget);
     }
     note_peaks();
+    pushed = s.prefill > 0;
     return s;
   }
   void note_peaks() {
@@ -242,13 +286,13 @@ class Stepper {
     std::int64_t n = 0;
     for (const Job* j : running) n += j->decoding ? ceil(j->parts + model.step_tokens) - j->blocks : 0, budget -= j->decoding ? 1 : 0;
     for (const Job* j : running) {
-      if (j->done < j->target) n += reserves() ? 0 : ceil((j->done + std::min(j->target - j->done, limit(budget))) * unit) - j->blocks;
+      if (j->done < j->target) n += reserves() ? 0 : ceil((j->done + std::min(j->target - j->done, budget)) * unit) - j->blocks;
     }
     return reserves() ? 0 : n;
   }
-  std::int64_t limit(std::int64_t budget) const { return policy.chunk > 0 ? std::min<std::int64_t>(policy.chunk, budget) : budget; }
 
   void decode(Step& s, std::int64_t& budget) {
+    if (estimates()) retract();
     for (std::size_t i = 0; i < running.size(); ++i) {
       Job* j = running[i];
       if (!j->decoding) continue;
@@ -266,6 +310,7 @@ class Stepper {
       s.sum += j->parts;
       --budget;
     }
+    if (!s.decodes.empty()) ratio = std::max(ratio - (first_ratio - least_ratio) / 600, least_ratio);
     for (Job* j : s.decodes) {
       j->parts += model.step_tokens;
       j->made = std::min(j->parts / unit - j->prompt + 1, j->output - 1);
@@ -282,7 +327,7 @@ class Stepper {
     for (std::size_t i = 0; i < running.size() && budget > 0; ++i) {
       Job* j = running[i];
       if (j->done == j->target) continue;
-      const std::int64_t n = std::min(j->target - j->done, limit(budget));
+      const std::int64_t n = std::min(j->target - j->done, budget);
       const std::int64_t need = reserves() ? 0 : ceil((j->done + n) * unit) - j->blocks;
       while (need > cache.free()) {
         Job* v = victim();
@@ -312,8 +357,30 @@ class Stepper {
       j->decoding = true;
   }
 
+  // TensorRT-LLM: would-be context of this step, without prefix cache (the scenarios with waiting have none).
+  bool holds(const Step& s, std::int64_t budget) {
+    if (policy.batch_wait_iters == 0 || s.decodes.empty() || s.prefill > 0) return false;
+    std::int64_t tokens = 0, free = cache.free(), places = policy.max_num_seqs - std::int64_t(running.size());
+    for (const Job* j : waiting) {
+      const std::int64_t target = j->prompt + j->made, n = policy.chunked_prefill ? std::min(target, budget - tokens) : target;
+      const std::int64_t blocks = ceil((reserves() ? j->prompt + j->output - 1 : n) * unit + (reserves() ? model.step_tokens - unit : 0));
+      if (n <= 0 || n > budget - tokens || blocks > free || places-- == 0) break;
+      tokens += n;
+      free -= blocks;
+    }
+    if (tokens == 0) return false;
+    const bool enough = double(tokens + std::int64_t(s.decodes.size())) >= policy.batch_wait_ratio * policy.max_num_batched_tokens;
+    held = enough || held >= policy.batch_wait_iters ? 0 : held + 1;
+    return held > 0;
+  }
+
   void admit(Instant now, Step& s, std::int64_t& budget) {
+    if (waiting.empty() || (full && !running.empty())) return;
+    full = false;
+    std::int64_t expected = 0;
+    for (const Job* j : running) expected += j->decoding ? std::min<std::int64_t>(j->left * model.step_tokens / unit, 4096) * ratio : 0;
     while (!waiting.empty() && budget > 0) {
+      full = estimates();
       if (int(running.size()) == policy.max_num_seqs) return;
       Job* j = waiting.front();
       const std::int64_t target = j->prompt + j->made;
@@ -333,11 +400,18 @@ class Stepper {
         }
       }
       const std::int64_t cached = hit * policy.block_size, fresh = target - cached;
-      if (!policy.chunked_prefill && fresh > budget) return;
-      const std::int64_t n = std::min(fresh, limit(budget));
+      if (!policy.chunked_prefill && fresh > budget) {
+        full = false;
+        return;
+      }
+      const std::int64_t n = std::min(fresh, budget);
       const std::int64_t first = ceil((cached + n) * unit), whole = ceil((j->prompt + j->output - 1) * unit + model.step_tokens - unit);
-      const std::int64_t asked = policy.admission == Admission::chunk ? first : reserves() ? whole : ceil(target * unit);
-      if (asked - hit + unused > cache.free()) return;
+      const std::int64_t asked = reserves() ? whole : policy.admission == Admission::prompt ? ceil(target * unit) : first;
+      const std::int64_t may_need = fresh + std::min<std::int64_t>(j->output - j->made, 4096), giga = 1'000'000'000;
+      const bool too_many = estimates() && may_need * giga >= cache.free() * policy.block_size * giga - expected;
+      if (asked - hit + unused > cache.free() || (too_many && !running.empty())) return;
+      expected += (may_need - n) * giga;
+      full = false;
       waiting.pop_front();
       for (const auto& [e, used] : found) {
         cache.hold(e, used);
@@ -393,6 +467,15 @@ class Stepper {
   std::deque<Job*> waiting;
   std::size_t arrived = 0;
   bool preempted = false;  // in the last decision
+  int held = 0;            // TensorRT-LLM: passes that context has waited
+  // SGLang
+  std::vector<Job*> inbox;
+  std::int64_t passes = 0;
+  bool pushed = false, full = false;
+  const std::int64_t first_ratio =
+      std::min<std::int64_t>(1'000'000'000, std::int64_t(policy.new_token_ratio* policy.schedule_conservativeness * 1e9));
+  const std::int64_t least_ratio = first_ratio * 14 / 100;
+  std::int64_t ratio = first_ratio;
 };
 
 }  // namespace jevons::serve::reference

@@ -34,6 +34,11 @@ Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const tr
     }
   }
   lines_.resize(std::max<std::size_t>(1, priorities.size()));
+  // SGLang scheduler.py init: min(0.7·conservativeness, 1), down to 0.14 of that over 600 decode steps.
+  ratio_.first = std::min(kRatio, std::int64_t(policy.new_token_ratio * policy.schedule_conservativeness * double(kRatio)));
+  ratio_.least = ratio_.first * 14 / 100;
+  ratio_.decay = (ratio_.first - ratio_.least) / 600;
+  new_token_ratio_ = ratio_.first;
 }
 
 void Replica::Composition::clear() {
@@ -56,20 +61,28 @@ void Replica::arrive(RequestId r, SimTime now) {
     ++count_.rejected;
     return;
   }
-  const bool leads = enqueue(r, false);
-  if (steps_ == 0) {
+  const bool idle = steps_ == 0;
+  const bool leads = idle || policy_.recv_interval == 1 ? enqueue(r, false) : post(r);
+  if (idle) {
     if (!woken_) end_ = std::max(end_, instant_of(now));
     woken_ = true;
-  } else if (steps_ > 1 && (!blocked_ || leads)) {
+  } else if (steps_ > 1 && (!blocked_ || leads || policy_.recv_interval > 1)) {
     // The first decision at or after `now` can differ, so the run of equal steps ends there.
     const auto& form = *model_.form;
     const std::int64_t growth_sum = step_ * current_.decodes;
-    const auto before = form.run(current_.decodes, current_.sum, growth_sum, steps_ - 1, instant_of(now - 1) - start_);
-    if (before.steps + 1 < steps_) {
-      steps_ = before.steps + 1;
-      end_ = start_ + before.ticks + form.decode_time(current_.decodes, current_.sum + growth_sum * before.steps);
-    }
+    auto before = form.run(current_.decodes, current_.sum, growth_sum, steps_ - 1, instant_of(now - 1) - start_);
+    const std::int64_t look = looks_after(before.steps + 1) - 1;
+    if (look + 1 >= steps_) return;
+    if (look > before.steps) before = form.run(current_.decodes, current_.sum, growth_sum, look, kForever);
+    steps_ = before.steps + 1;
+    end_ = start_ + before.ticks + form.decode_time(current_.decodes, current_.sum + growth_sum * before.steps);
   }
+}
+
+// The first of the coming decisions, from number n on, that looks for new requests.
+std::int64_t Replica::looks_after(std::int64_t n) const {
+  const std::int64_t r = policy_.recv_interval;
+  return n + (r - (recv_count_ + n) % r) % r;
 }
 
 void Replica::advance(std::vector<RequestId>& finished) {
@@ -79,6 +92,8 @@ void Replica::advance(std::vector<RequestId>& finished) {
     if (steps_ > 1) {  // decisions between were all the same: everything decodes on
       pool_.take(growth(steps_ - 1));
       composed_ += steps_ - 1;
+      recv_count_ = std::int32_t((recv_count_ + steps_ - 1) % policy_.recv_interval);
+      new_token_ratio_ = std::max(new_token_ratio_ - (steps_ - 1) * ratio_.decay, ratio_.least);
       if (policy_.lag > 0) pending_.sum = anchors_ + (composed_ - 1) * step_ * decoding_;
       count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free());
     }
@@ -102,20 +117,25 @@ void Replica::advance(std::vector<RequestId>& finished) {
 
 // A decision that only preempted leaves an empty step, which takes no time: the engine decides again.
 void Replica::schedule_now() {
-  do schedule(current_, nullptr);
-  while (!current_.active && preempted_);
+  do {
+    schedule(current_, nullptr);
+    if (!current_.active && inbox_.size > 0) recv_count_ = policy_.recv_interval;  // idle passes take no time: it looks at once
+  } while (!current_.active && (preempted_ || inbox_.size > 0));
 }
 
 // How many steps until a decision can differ from "everything decodes on".
 void Replica::plan() {
   steps_ = current_.active ? 1 : 0;
   if (steps_ == 0) return;
-  const bool same = current_.plain() && (policy_.lag == 0 || pending_.plain()) && !preempted_ && (waiting_ == 0 || blocked_);
+  const bool same =
+      current_.plain() && (policy_.lag == 0 || pending_.plain()) && !preempted_ && !held_ && (waiting_ == inbox_.size || blocked_);
   if (!same) {
     end_ = start_ + time_of(current_);
     return;
   }
-  steps_ = 1 + growth_limit(due_.front().last - composed_ - 1);
+  std::int64_t steps = due_.front().last - composed_;
+  if (inbox_.size > 0) steps = std::min(steps, looks_after(1));
+  steps_ = 1 + growth_limit(steps - 1);
   end_ = start_ + model_.form->run(current_.decodes, current_.sum, step_ * current_.decodes, steps_, kForever).ticks;
 }
 
@@ -156,6 +176,7 @@ void Replica::outputs(Composition& c) {
     else  // resumed after a preemption, at which `finished` noted its last token
       itl_.add((now - outcomes_.finished[r]) << step::kTickBits, 1);
   }
+  if (!c.retiring.empty()) full_ = false;
   for (const Slot s : c.retiring) {
     finish(slots_[s].id);
     free_slot(s);

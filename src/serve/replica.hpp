@@ -51,6 +51,9 @@ class Replica {
  private:
   using Slot = std::uint32_t;
   static constexpr Slot kNoSlot = ~Slot{0};
+  static constexpr std::int64_t kRatio = 1'000'000'000;  // new-token ratios are counted in its parts
+  static constexpr std::int64_t kClipNewTokens = 4096;   // SGLang SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION
+  static constexpr std::int64_t kRetractSteps = 20;      // SGLang retract_decode_steps
   static constexpr Int128 kForever = Int128{1} << 120;
   struct Running {
     RequestId id = 0;
@@ -90,6 +93,10 @@ class Replica {
 
   void schedule(Composition& c, Composition* in_flight);
   void schedule_now();
+  void receive();
+  void retract();
+  std::int64_t expected_tokens() const;
+  bool waits_for_more(const Composition& c, int budget);
   void schedule_chunk(Composition& c, int& budget);
   void schedule_decodes(Composition& c, int& budget);
   void take_in_order();
@@ -117,12 +124,24 @@ class Replica {
     std::int64_t blocks = 0;  // found
     std::int64_t unused = 0;  // of these in use by nobody
   };
+  struct Want {
+    Hit hit;
+    std::int32_t target = 0;          // tokens to push or find
+    std::int64_t found = 0;           // of these cached
+    int tokens = 0;                   // to push now; 0: does not fit the step's budget
+    std::int64_t now = 0, whole = 0;  // blocks that it holds after this step, and at its end
+    std::int64_t blocks = 0;          // that must be free
+    std::int64_t expected = 0;        // SGLang: tokens it may need
+  };
+  Want wanted(RequestId r, int budget) const;
   Hit look_up(RequestId r, std::int64_t tokens) const;
   std::int32_t& phase_of(const Running& r);
   void hold_prefix(Running& r);
   void remember(Slot s, std::int64_t tokens);
   std::uint32_t level(RequestId r) const { return level_of_.empty() ? 0 : level_of_[requests_.tenant[r]]; }
   bool enqueue(RequestId r, bool front);
+  bool post(RequestId r);
+  std::int64_t looks_after(std::int64_t n) const;
   Line& head_line();
   void pop_head();
 
@@ -156,10 +175,20 @@ class Replica {
   // Steps
   Composition current_, pending_;
   Instant start_ = 0, end_ = 0;
-  std::int64_t steps_ = 0;            // planned until end_
-  bool woken_ = false;                // idle, with a request that starts at end_
-  bool blocked_ = false;              // waiting requests cannot be admitted before something finishes
-  bool preempted_ = false;            // in the last schedule call
+  std::int64_t steps_ = 0;  // planned until end_
+  bool woken_ = false;      // idle, with a request that starts at end_
+  bool blocked_ = false;    // waiting requests cannot be admitted before something finishes
+  bool preempted_ = false;  // in the last schedule call
+  bool held_ = false;       // waiting requests are held back for more of them
+  bool full_ = false;       // SGLang: nothing is admitted before a request ends
+  bool pushed_ = false;     // the last decision was a step with prompt tokens
+  std::int32_t recv_count_ = 0, batch_waited_ = 0;
+  Line inbox_;                 // arrived, not yet looked at
+  std::int64_t expected_ = 0;  // tokens expected of running requests, in 1/kRatio
+  struct {
+    std::int64_t first = 0, least = 0, decay = 0;
+  } ratio_;
+  std::int64_t new_token_ratio_ = 0;
   Composition* in_flight_ = nullptr;  // runs while the next one is fixed (lag)
   std::vector<RequestId>* finished_ = nullptr;
 

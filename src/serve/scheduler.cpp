@@ -11,8 +11,12 @@ namespace jevons::serve {
 void Replica::schedule(Composition& c, Composition* in_flight) {
   c.clear();
   in_flight_ = in_flight;
-  preempted_ = blocked_ = false;
+  preempted_ = blocked_ = held_ = false;
+  // SGLang scheduler_recv_skipper.py: a pass that pushed prompts counts 1000, any other 1; new requests are looked for at the interval.
+  recv_count_ += pushed_ ? 1000 : 1;
+  if (recv_count_ >= policy_.recv_interval) receive();
   int budget = policy_.max_num_batched_tokens;
+  if (policy_.chunk > 0) budget = std::min(budget, policy_.chunk);
   if (policy_.prefill_first) {
     schedule_chunk(c, budget);
     if (!preempted_) schedule_waiting(c, budget);
@@ -23,6 +27,7 @@ void Replica::schedule(Composition& c, Composition* in_flight) {
     if (!preempted_) schedule_waiting(c, budget);
   }
   c.active = c.decodes > 0 || c.prefill_tokens > 0;
+  pushed_ = c.prefill_tokens > 0;
   count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free());
   count_.peak_running = std::max<std::int64_t>(count_.peak_running, running_);
 }
@@ -30,9 +35,21 @@ void Replica::schedule(Composition& c, Composition* in_flight) {
 // Tokens that the prompt pushed in part gets of what the decoding sequences leave.
 int Replica::partial_tokens(int budget) const {
   if (partial_ == kNoSlot) return 0;
-  const Running& r = slots_[partial_];
-  const int limit = policy_.chunk > 0 ? std::min(policy_.chunk, budget) : budget;
-  return std::max(0, std::min(r.target - r.computed, limit));
+  return std::max(0, std::min(slots_[partial_].target - slots_[partial_].computed, budget));
+}
+
+// Requests that arrived since the last look join the queue.
+void Replica::receive() {
+  recv_count_ = 0;
+  if (inbox_.size == 0) return;
+  Line& line = lines_[0];
+  if (line.size == 0)
+    line.first = inbox_.first;
+  else
+    outcomes_.link[line.last] = inbox_.first;
+  line.last = inbox_.last;
+  line.size += inbox_.size;
+  inbox_.size = 0;
 }
 
 // Blocks that the next chunk of the prompt pushed in part needs.
@@ -57,11 +74,13 @@ void Replica::schedule_decodes(Composition& c, int& budget) {
   if (policy_.queue == Queue::priority) {  // room for all first: who is least urgent does not depend on the loop's position
     while (growth(1) + chunk_blocks(policy_.prefill_first ? 0 : partial_tokens(budget - decoding_)) > pool_.free()) preempt(victim());
   }
+  if (growth(1) > pool_.free() && policy_.admission == Admission::estimate) retract();
   if (growth(1) <= pool_.free())
     pool_.take(growth(1));
   else
     take_in_order();
   if (decoding_ == 0) return;
+  new_token_ratio_ = std::max(new_token_ratio_ - ratio_.decay, ratio_.least);
   c.decodes = decoding_;
   c.sum = anchors_ + composed_ * step_ * decoding_;
   ++composed_;
@@ -84,35 +103,112 @@ void Replica::take_in_order() {
   }
 }
 
+// SGLang schedule_batch.py retract_decode: requests with the fewest outputs (of these the longest prompts) go back to the end of the queue
+// until the rest can decode kRetractSteps more; the share of outputs to expect is set anew.
+void Replica::retract() {
+  const auto made = [this](const Running& r) { return r.anchor + composed_ * step_ - std::int64_t(requests_.input_tokens[r.id]) * unit_; };
+  while (decoding_ > 1 && growth(kRetractSteps) > pool_.free()) {
+    Slot least = kNoSlot;
+    for (Slot s = first_; s != kNoSlot; s = slots_[s].next) {
+      const Running& r = slots_[s];
+      if (!r.decoding) continue;
+      const bool fewer = least == kNoSlot || made(r) < made(slots_[least]) ||
+                         (made(r) == made(slots_[least]) && requests_.input_tokens[r.id] > requests_.input_tokens[slots_[least].id]);
+      if (fewer) least = s;
+    }
+    preempt(least);
+  }
+  std::int64_t outputs = 0, longest = 0;
+  for (Slot s = first_; s != kNoSlot; s = slots_[s].next) {
+    if (!slots_[s].decoding) continue;
+    outputs += made(slots_[s]) / unit_ + 1 + kRetractSteps;
+    longest += requests_.output_tokens[slots_[s].id];
+  }
+  if (longest > 0) new_token_ratio_ = std::min(kRatio, outputs * kRatio / longest);
+}
+
+// SGLang schedule_policy.py PrefillAdder: tokens that the running requests are still expected to need, in 1/kRatio tokens.
+std::int64_t Replica::expected_tokens() const {
+  std::int64_t sum = 0;
+  for (Slot s = first_; s != kNoSlot; s = slots_[s].next) {
+    const Running& r = slots_[s];
+    if (r.decoding) sum += std::min<std::int64_t>((r.last - composed_) * step_ / unit_, kClipNewTokens);
+  }
+  return sum * new_token_ratio_;
+}
+
+// TensorRT-LLM py_executor.py _waiting_requests: beside decodes, context waits for more of it, up to a number of passes.
+bool Replica::waits_for_more(const Composition& c, int budget) {
+  if (policy_.batch_wait_iters == 0 || c.decodes == 0 || c.prefill_tokens > 0) return false;
+  std::int64_t tokens = 0, free = pool_.free();
+  int places = policy_.max_num_seqs - running_;
+  RequestId r = lines_[0].first;
+  for (int i = lines_[0].size; i > 0 && places > 0; --i, --places, r = outcomes_.link[r]) {
+    const Want want = wanted(r, int(budget - tokens));
+    if (want.tokens == 0 || want.blocks > free) break;
+    tokens += want.tokens;
+    free -= want.blocks;
+  }
+  if (tokens == 0) return false;
+  if (batch_waited_ >= policy_.batch_wait_iters ||
+      double(tokens + c.decodes) >= policy_.batch_wait_ratio * policy_.max_num_batched_tokens) {
+    batch_waited_ = 0;
+    return false;
+  }
+  ++batch_waited_;
+  return held_ = true;
+}
+
 void Replica::schedule_waiting(Composition& c, int& budget) {
-  while (waiting_ > 0 && budget > 0) {
+  if (waiting_ == inbox_.size) return;
+  if (full_ && running_ > 0) {
+    blocked_ = true;
+    return;
+  }
+  full_ = false;
+  if (waits_for_more(c, budget)) return;
+  expected_ = policy_.admission == Admission::estimate ? expected_tokens() : 0;
+  while (waiting_ > inbox_.size && budget > 0) {
     if (running_ == policy_.max_num_seqs) {
       blocked_ = true;
-      return;
+      break;
     }
-    const RequestId r = head_line().first;
-    if (!admit(r, c, budget)) return;
+    if (!admit(head_line().first, c, budget)) break;
   }
+  full_ = blocked_ && policy_.admission == Admission::estimate;  // SGLang batch_is_full: not tried again before a request ends
+}
+
+// What admitting a request in this step would push and take; no tokens: it does not fit the budget.
+Replica::Want Replica::wanted(RequestId r, int budget) const {
+  Want w;
+  w.target = requests_.input_tokens[r] + outcomes_.made[r];
+  // vLLM kv_cache_manager.py get_computed_blocks: full blocks only, and never the last token, whose output is wanted.
+  w.hit = prefixes_ ? look_up(r, w.target - 1) : Hit{};
+  w.found = w.hit.blocks * policy_.block_size;
+  const std::int64_t fresh = w.target - w.found;
+  if (!policy_.chunked_prefill && fresh > budget) return w;
+  w.tokens = int(std::min<std::int64_t>(fresh, budget));
+  w.now = cells((w.found + w.tokens) * unit_);
+  w.whole = cells((std::int64_t(requests_.input_tokens[r]) + requests_.output_tokens[r] - 1) * unit_ + step_ - unit_);
+  const std::int64_t asked = policy_.admission == Admission::whole_request ? w.whole
+                             : policy_.admission == Admission::prompt      ? cells(w.target * unit_)
+                                                                           : w.now;
+  w.blocks = asked - w.hit.blocks + w.hit.unused;
+  w.expected = fresh + std::min<std::int64_t>(requests_.output_tokens[r] - outcomes_.made[r], kClipNewTokens);
+  return w;
 }
 
 // Admits the head of the queue if its blocks are there; false: the queue waits.
 bool Replica::admit(RequestId r, Composition& c, int& budget) {
-  const std::int64_t target = requests_.input_tokens[r] + outcomes_.made[r];
-  // vLLM kv_cache_manager.py get_computed_blocks: full blocks only, and never the last token, whose output is wanted.
-  const Hit hit = prefixes_ ? look_up(r, target - 1) : Hit{};
-  const std::int64_t found = hit.blocks * policy_.block_size, fresh = target - found;
-  if (!policy_.chunked_prefill && fresh > budget) return false;
-  const int limit = policy_.chunk > 0 ? std::min(policy_.chunk, budget) : budget;
-  const int n = int(std::min<std::int64_t>(fresh, limit));
-  const std::int64_t now = cells((found + n) * unit_);
-  const std::int64_t whole = cells((std::int64_t(requests_.input_tokens[r]) + requests_.output_tokens[r] - 1) * unit_ + step_ - unit_);
-  const std::int64_t asked = policy_.admission == Admission::chunk           ? now
-                             : policy_.admission == Admission::whole_request ? whole
-                                                                             : cells(target * unit_);
-  if (asked - hit.blocks + hit.unused > pool_.free()) {
+  const Want w = wanted(r, budget);
+  if (w.tokens == 0) return false;
+  const bool too_many =
+      policy_.admission == Admission::estimate && w.expected * kRatio >= pool_.free() * policy_.block_size * kRatio - expected_;
+  if (w.blocks > pool_.free() || (too_many && running_ > 0)) {
     blocked_ = true;
     return false;
   }
+  expected_ += (w.expected - w.tokens) * kRatio;
   pop_head();
   Slot s = Slot(slots_.size());
   if (spare_.empty()) {
@@ -124,28 +220,28 @@ bool Replica::admit(RequestId r, Composition& c, int& budget) {
   Running& x = slots_[s];
   x.id = r;
   x.order = admissions_++;
-  x.target = std::int32_t(target);
-  x.computed = std::int32_t(found);
+  x.target = w.target;
+  x.computed = std::int32_t(w.found);
   x.anchor = x.last = 0;
-  x.shared = hit.blocks;
+  x.shared = w.hit.blocks;
   x.decoding = false;
   x.extents.clear();
-  x.held_blocks = policy_.admission == Admission::whole_request ? whole : 0;
-  if (hit.blocks > 0) hold_prefix(x);
-  pool_.take((x.held_blocks > 0 ? whole : now) - hit.blocks);
+  x.held_blocks = policy_.admission == Admission::whole_request ? w.whole : 0;
+  if (w.hit.blocks > 0) hold_prefix(x);
+  pool_.take((x.held_blocks > 0 ? w.whole : w.now) - w.hit.blocks);
   x.previous = last_;
   x.next = kNoSlot;
   (last_ == kNoSlot ? first_ : slots_[last_].next) = s;
   last_ = s;
   ++running_;
   ++count_.admitted;
-  count_.cached_tokens += found;
+  count_.cached_tokens += w.found;
   if (outcomes_.preemptions[r] == 0) {
     outcomes_.scheduled[r] = ns_of(start_);
-    outcomes_.cached[r] = std::int32_t(found);
+    outcomes_.cached[r] = std::int32_t(w.found);
   }
-  push(s, n, c, false);
-  budget -= n;
+  push(s, w.tokens, c, false);
+  budget -= w.tokens;
   return true;
 }
 
@@ -218,6 +314,7 @@ void Replica::preempt(Slot s) {
   ++count_.preemptions;
   ++outcomes_.preemptions[id];
   preempted_ = true;
+  full_ = false;
   if (in_flight_ != nullptr) {  // its last token may be on the way: then it finishes without its blocks
     auto& retiring = in_flight_->retiring;
     if (const auto it = std::find(retiring.begin(), retiring.end(), s); it != retiring.end()) {
@@ -238,7 +335,7 @@ void Replica::preempt(Slot s) {
   }
   if (partial_ == s) partial_ = kNoSlot;
   free_slot(s);
-  enqueue(id, true);
+  enqueue(id, policy_.admission != Admission::estimate);
 }
 
 std::int64_t Replica::blocks_of(const Running& r) const {
@@ -336,6 +433,19 @@ bool Replica::enqueue(RequestId r, bool front) {
   ++waiting_;
   waiting_tokens_ += requests_.input_tokens[r];
   return leads;
+}
+
+// Arrived between two looks for new requests.
+bool Replica::post(RequestId r) {
+  if (inbox_.size == 0)
+    inbox_.first = r;
+  else
+    outcomes_.link[inbox_.last] = r;
+  inbox_.last = r;
+  ++inbox_.size;
+  ++waiting_;
+  waiting_tokens_ += requests_.input_tokens[r];
+  return false;
 }
 
 Replica::Line& Replica::head_line() {
