@@ -88,10 +88,11 @@ std::int64_t Replica::looks_after(std::int64_t n) const {
 void Replica::advance(std::vector<RequestId>& finished) {
   finished_ = &finished;
   if (steps_ > 0) {
-    account();
+    const std::int64_t taken = steps_ > 1 ? growth(steps_ - 1) : 0;
+    account(taken);
     if (steps_ > 1) {  // decisions between were all the same: everything decodes on
-      pool_.take(growth(steps_ - 1));
-      composed_ += steps_ - 1;
+      pool_.take(taken);
+      compose(steps_ - 1);
       recv_count_ = std::int32_t((recv_count_ + steps_ - 1) % policy_.recv_interval);
       new_token_ratio_ = std::max(new_token_ratio_ - (steps_ - 1) * ratio_.decay, ratio_.least);
       if (policy_.lag > 0) pending_.sum = anchors_ + (composed_ - 1) * step_ * decoding_;
@@ -144,7 +145,7 @@ step::Ticks Replica::time_of(const Composition& c) const {
                               : model_.form->decode_time(c.decodes, c.sum);
 }
 
-void Replica::account() {
+void Replica::account(std::int64_t taken) {
   const Composition& c = current_;
   const Int128 ticks = end_ - start_;
   const std::int64_t g = step_ * c.decodes;
@@ -158,8 +159,7 @@ void Replica::account() {
     count_.prefill_tokens += c.prefill_tokens;
     count_.prefill_busy += ticks;
   }
-  const double used = double(pool_.total() - pool_.free());
-  block_seconds_ += step::seconds_of(ticks) * (used + double(steps_ > 1 ? growth(steps_ - 1) : 0) / 2);
+  twice_block_ticks_ += ticks * (2 * (pool_.total() - pool_.free()) + taken);
   if (c.decodes == 0) return;
   if (steps_ == 1)
     itl_.add(step::Ticks(ticks), c.decodes);
@@ -200,11 +200,19 @@ Counters Replica::counters() const {
 // New blocks that `steps` more steps of all decoding sequences need: whole rounds need one each, the rest those whose last block fills.
 std::int64_t Replica::growth(std::int64_t steps) const {
   if (policy_.admission == Admission::whole_request) return 0;
-  const std::int64_t parts = steps * step_, rest = parts % cell_;
-  std::int64_t blocks = parts / cell_ * decoding_;
-  std::int64_t at = (cell_ - composed_ * step_ % cell_) % cell_;  // anchors of sequences whose last block is full now
+  const std::int64_t parts = steps * step_;
+  const std::int64_t rounds = parts < cell_ ? 0 : parts / cell_, rest = parts - rounds * cell_;
+  std::int64_t blocks = rounds * decoding_, at = full_phase_;
   for (std::int64_t v = 0; v < rest; ++v, at = at == 0 ? cell_ - 1 : at - 1) blocks += phase_[std::size_t(at)];
   return blocks;
+}
+
+// Decode compositions pass by; the phase of the sequences whose last block is full moves with them.
+void Replica::compose(std::int64_t steps) {
+  composed_ += steps;
+  const std::int64_t parts = steps * step_;
+  full_phase_ -= parts < cell_ ? parts : parts % cell_;
+  if (full_phase_ < 0) full_phase_ += cell_;
 }
 
 // The most of `steps` steps whose new blocks are there.

@@ -44,7 +44,7 @@ class Replica {
   Counters counters() const;
   const DurationHistogram& itl() const { return itl_; }
   /// ∫ blocks in use dt while steps ran, by trapezoids between scheduling decisions.
-  double block_seconds() const { return block_seconds_; }
+  double block_seconds() const { return step::seconds_of(twice_block_ticks_) / 2; }
   /// Prompt tokens that the cache holds now of a request's prefix.
   std::int32_t cached_tokens(RequestId r) const;
 
@@ -113,7 +113,8 @@ class Replica {
   void finish(RequestId r);
   void free_slot(Slot s);
   void plan();
-  void account();
+  void account(std::int64_t taken);
+  void compose(std::int64_t steps);
   step::Ticks time_of(const Composition& c) const;
 
   std::int64_t growth(std::int64_t steps) const;
@@ -167,6 +168,7 @@ class Replica {
 
   // Decoding sequences as sums
   std::int64_t composed_ = 0;  // decode compositions so far
+  std::int64_t full_phase_ = 0;  // anchor modulo cell_ of sequences whose last block is full
   int decoding_ = 0;
   std::int64_t anchors_ = 0;
   std::vector<Due> due_;
@@ -194,7 +196,7 @@ class Replica {
 
   Counters count_;
   DurationHistogram itl_;
-  double block_seconds_ = 0;
+  Int128 twice_block_ticks_ = 0;
 };
 
 }  // namespace jevons::serve

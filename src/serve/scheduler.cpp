@@ -74,16 +74,20 @@ void Replica::schedule_decodes(Composition& c, int& budget) {
   if (policy_.queue == Queue::priority) {  // room for all first: who is least urgent does not depend on the loop's position
     while (growth(1) + chunk_blocks(policy_.prefill_first ? 0 : partial_tokens(budget - decoding_)) > pool_.free()) preempt(victim());
   }
-  if (growth(1) > pool_.free() && policy_.admission == Admission::estimate) retract();
-  if (growth(1) <= pool_.free())
-    pool_.take(growth(1));
+  std::int64_t need = growth(1);
+  if (need > pool_.free() && policy_.admission == Admission::estimate) {
+    retract();
+    need = growth(1);
+  }
+  if (need <= pool_.free())
+    pool_.take(need);
   else
     take_in_order();
   if (decoding_ == 0) return;
   new_token_ratio_ = std::max(new_token_ratio_ - ratio_.decay, ratio_.least);
   c.decodes = decoding_;
   c.sum = anchors_ + composed_ * step_ * decoding_;
-  ++composed_;
+  compose(1);
   budget -= decoding_;
   retire_due(c);
 }
