@@ -91,7 +91,7 @@ TEST(Knobs, EveryOneMovesTheResult) {
                                                   {"market.supply_feedback", "0.5"}};
   for (const auto& o : scenario_options()) {
     const std::string path(o.path);
-    if (path == "workload.trace" || path == "placement.dp" || path == "placement.ep" || path == "speculation.draft_tokens" ||
+    if (path == "workload.trace" || path == "workload.skip_bad_rows" || path == "placement.dp" || path == "placement.ep" || path == "speculation.draft_tokens" ||
         path == "speculation.acceptance_length")
       continue;  // below
     ASSERT_TRUE(change.contains(path)) << path << " is not tested";
@@ -107,6 +107,11 @@ TEST(Knobs, EveryOneMovesTheResult) {
   EXPECT_EQ((*traced)->scenario.workload.isl, 2000);
   EXPECT_EQ((*traced)->scenario.workload.osl, 200);
   EXPECT_EQ((*traced)->scenario.request_rate, 1);
+  std::ofstream(trace, std::ios::app) << "3,0,300\n";
+  EXPECT_FALSE(run("", {"model=llama-3.1-8b", "accelerator=h100-sxm", "workload.trace=" + trace.string()}));
+  const auto skipped = run("", {"model=llama-3.1-8b", "accelerator=h100-sxm", "workload.skip_bad_rows=true", "workload.trace=" + trace.string()});
+  ASSERT_TRUE(skipped) << skipped.error().message();
+  EXPECT_EQ((*skipped)->scenario.skipped_rows, 1u);
   // Experts need a model that has them; data-parallel attention of a dense model is refused or changes the placement.
   const std::string v32 = std::string(JEVONS_SOURCE_DIR) + "/examples/deepseek-v3.2-h200.yaml";
   const double tpot = (*run(v32))->plan.best().state.tpot_s;

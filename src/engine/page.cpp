@@ -439,6 +439,8 @@ Document page_of(const Answers& a) {
     d.notes.push_back(fmt::format("{} has no kernel measurements: constants are borrowed from H100 and H200, and the band is wider.",
                                   a.subject.chip.thing->name));
   if (!a.operand_note.empty()) d.notes.push_back(a.operand_note + ".");
+  if (a.scenario.skipped_rows > 0)
+    d.notes.push_back(fmt::format("{} rows of the trace could not be read and are left out.", a.scenario.skipped_rows));
   d.notes.push_back("Latency and throughput are a steady-state closed form: no bursts, no spread of lengths.");
   d.notes.push_back("The three inputs that move $/Mtok of all tokens most:");
   for (std::size_t i = 0; i < std::min<std::size_t>(3, a.levers.size()); ++i) {

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "base/text.hpp"
-#include "traffic/trace.hpp"
+#include "traffic/prefix_count.hpp"
+#include "traffic/read.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -26,22 +28,26 @@ Result<void> require(const Settings& s, std::string_view path, const std::string
                fmt::format("write it in the scenario or give {}", o->flag)});
 }
 
-// Means of a trace stand in for what the scenario does not state.
-Result<void> take_trace(Settings& s) {
-  if (!s.has("workload.trace")) return {};
+// Means of a trace stand in for what the scenario does not state. Gives the rows it skipped.
+Result<std::uint64_t> take_trace(Settings& s) {
+  if (!s.has("workload.trace")) return std::uint64_t{0};
   const std::string file = s.text("workload.trace");
-  JEVONS_TRY(const std::string text, read_file(file, std::size_t{4} << 30));
-  JEVONS_TRY(const traffic::Trace trace, traffic::read_trace(text, file));
-  const traffic::Summary t = traffic::summarize(trace);
+  JEVONS_TRY(const traffic::Trace trace, traffic::read_trace(file, {.skip_bad_rows = s.boolean("workload.skip_bad_rows")}));
+  const traffic::Requests& r = trace.requests;
+  const auto mean = [](const std::vector<std::int32_t>& v) { return std::accumulate(v.begin(), v.end(), 0.0) / double(v.size()); };
+  const double seconds = double(r.arrival.back()) / double(traffic::kNsPerSecond);
   const auto put = [&](std::string_view path, double value) -> Result<void> {
     if (s.has(path) && s.setting(path).file != "default") return {};
     return s.set(path, fmt::format("{}", value), file);
   };
-  JEVONS_CHECK(put("workload.isl", std::round(t.input_mean)));
-  JEVONS_CHECK(put("workload.osl", std::max(1.0, std::round(t.output_mean))));
-  if (t.has_blocks) JEVONS_CHECK(put("workload.prefix_hit_rate", t.prefix_hit_rate));
-  if (t.requests_per_s > 0) JEVONS_CHECK(put("workload.request_rate", t.requests_per_s));
-  return {};
+  JEVONS_CHECK(put("workload.isl", std::round(mean(r.input_tokens))));
+  JEVONS_CHECK(put("workload.osl", std::max(1.0, std::round(mean(r.output_tokens)))));
+  if (r.prefix.known()) {  // what a cache without limit would find, in request order
+    const traffic::HitCurve hits = traffic::count_prefix_hits(r);
+    JEVONS_CHECK(put("workload.prefix_hit_rate", hits.rate(hits.unlimited_hits())));
+  }
+  if (trace.timed && seconds > 0) JEVONS_CHECK(put("workload.request_rate", double(r.size()) / seconds));
+  return trace.skipped;
 }
 
 }  // namespace
@@ -55,7 +61,7 @@ Result<Scenario> read_scenario(const Context& context) {
     JEVONS_CHECK(s.load_yaml(yaml, sc.file));
   }
   s.lay_over(context.settings);
-  JEVONS_CHECK(take_trace(s));
+  JEVONS_TRY(sc.skipped_rows, take_trace(s));
   for (const auto* path : {"model", "accelerator", "workload.isl", "workload.osl"}) JEVONS_CHECK(require(s, path, sc.file));
   sc.title = s.has("title") ? s.text("title") : s.text("model") + " on " + s.text("accelerator");
   auto& w = sc.workload;

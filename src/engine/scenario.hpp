@@ -14,9 +14,10 @@ std::span<const OptionSpec> scenario_options();
 struct Scenario {
   Settings settings;
   std::string title, file;
-  std::int64_t context = 0;  // tokens for the memory figures
-  double request_rate = 0;   // 0: not given
-  std::string compare_with;  // "" when none
+  std::int64_t context = 0;        // tokens for the memory figures
+  std::uint64_t skipped_rows = 0;  // of the trace
+  double request_rate = 0;         // 0: not given
+  std::string compare_with;        // "" when none
   cost::Basis basis = cost::Basis::owner;
   serve::Workload workload;
   plan::Limits limits;
