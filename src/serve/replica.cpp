@@ -1,0 +1,229 @@
+#include "serve/replica.hpp"
+
+#include <algorithm>
+
+namespace jevons::serve {
+
+Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const traffic::Requests& requests, Outcomes& outcomes)
+    : policy_{policy},
+      model_{model},
+      requests_{requests},
+      outcomes_{outcomes},
+      // vLLM block_pool.py: block 0 is the null block, never handed out.
+      pool_{model.blocks - (policy.engine == Engine::vllm && model.blocks > 0 ? 1 : 0)},
+      prefixes_{policy.enable_prefix_caching && requests.prefix.known()},
+      unit_{model.form->unit()},
+      step_{model.step_tokens},
+      cell_{std::int64_t(policy.block_size) * model.form->unit()},
+      extent_cells_{prefixes_ ? requests.prefix.block_tokens / policy.block_size : 1} {
+  JEVONS_ENSURE(!prefixes_ || requests.prefix.block_tokens % policy.block_size == 0);
+  slots_.reserve(std::size_t(policy.max_num_seqs));
+  due_.reserve(std::size_t(policy.max_num_seqs));
+  phase_.resize(std::size_t(cell_));
+  for (Composition* c : {&current_, &pending_}) {
+    c->first_tokens.reserve(std::size_t(policy.max_num_seqs));
+    c->retiring.reserve(std::size_t(policy.max_num_seqs));
+  }
+  std::vector<std::int32_t> priorities;
+  if (policy.queue == Queue::priority) {
+    for (const auto& t : requests.tenants) priorities.push_back(t.priority);
+    std::sort(priorities.begin(), priorities.end());
+    priorities.erase(std::unique(priorities.begin(), priorities.end()), priorities.end());
+    for (const auto& t : requests.tenants) {
+      level_of_.push_back(std::uint32_t(std::lower_bound(priorities.begin(), priorities.end(), t.priority) - priorities.begin()));
+    }
+  }
+  lines_.resize(std::max<std::size_t>(1, priorities.size()));
+  // SGLang scheduler.py init: min(0.7·conservativeness, 1), down to 0.14 of that over 600 decode steps.
+  ratio_.first = std::min(kRatio, std::int64_t(policy.new_token_ratio * policy.schedule_conservativeness * double(kRatio)));
+  ratio_.least = ratio_.first * 14 / 100;
+  ratio_.decay = (ratio_.first - ratio_.least) / 600;
+  new_token_ratio_ = ratio_.first;
+}
+
+void Replica::Composition::clear() {
+  active = false;
+  decodes = prefill_tokens = 0;
+  sum = attention = 0;
+  first_tokens.clear();
+  retiring.clear();
+  gone.clear();
+}
+
+void Replica::arrive(RequestId r, SimTime now) {
+  outcomes_.replica[r] = std::uint16_t(model_.index);
+  const std::int64_t input = requests_.input_tokens[r], output = requests_.output_tokens[r];
+  const std::int64_t most = input + output - 1;  // the last token is never cached
+  const bool too_long = policy_.max_model_len > 0 && input + output > policy_.max_model_len;
+  const bool too_wide = !policy_.chunked_prefill && input > policy_.max_num_batched_tokens;
+  if (too_long || too_wide || cells(most * unit_ + step_ - unit_) > pool_.total()) {
+    outcomes_.status[r] = Status::rejected;
+    ++count_.rejected;
+    return;
+  }
+  const bool idle = steps_ == 0;
+  const bool leads = idle || policy_.recv_interval == 1 ? enqueue(r, false) : post(r);
+  if (idle) {
+    if (!woken_) end_ = std::max(end_, instant_of(now));
+    woken_ = true;
+  } else if (steps_ > 1 && (!blocked_ || leads || policy_.recv_interval > 1)) {
+    // The first decision at or after `now` can differ, so the run of equal steps ends there.
+    const auto& form = *model_.form;
+    const std::int64_t growth_sum = step_ * current_.decodes;
+    auto before = form.run(current_.decodes, current_.sum, growth_sum, steps_ - 1, instant_of(now - 1) - start_);
+    const std::int64_t look = looks_after(before.steps + 1) - 1;
+    if (look + 1 >= steps_) return;
+    if (look > before.steps) before = form.run(current_.decodes, current_.sum, growth_sum, look, kForever);
+    steps_ = before.steps + 1;
+    end_ = start_ + before.ticks + form.decode_time(current_.decodes, current_.sum + growth_sum * before.steps);
+  }
+}
+
+// The first of the coming decisions, from number n on, that looks for new requests.
+std::int64_t Replica::looks_after(std::int64_t n) const {
+  const std::int64_t r = policy_.recv_interval;
+  return n + (r - (recv_count_ + n) % r) % r;
+}
+
+void Replica::advance(std::vector<RequestId>& finished) {
+  finished_ = &finished;
+  if (steps_ > 0) {
+    const std::int64_t taken = steps_ > 1 ? growth(steps_ - 1) : 0;
+    account(taken);
+    if (steps_ > 1) {  // decisions between were all the same: everything decodes on
+      pool_.take(taken);
+      compose(steps_ - 1);
+      recv_count_ = std::int32_t((recv_count_ + steps_ - 1) % policy_.recv_interval);
+      new_token_ratio_ = std::max(new_token_ratio_ - (steps_ - 1) * ratio_.decay, ratio_.least);
+      if (policy_.lag > 0) pending_.sum = anchors_ + (composed_ - 1) * step_ * decoding_;
+      count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free());
+    }
+    outputs(current_);
+  }
+  start_ = end_;
+  woken_ = false;
+  if (policy_.lag == 0) {
+    schedule_now();
+  } else {
+    // vLLM core.py step_with_batch_queue, SGLang event_loop_overlap: the step after the one that starts now is fixed now.
+    std::swap(current_, pending_);
+    if (!current_.active) schedule_now();
+    if (current_.active)
+      schedule(pending_, &current_);
+    else
+      pending_.clear();
+  }
+  plan();
+}
+
+// A decision that only preempted leaves an empty step, which takes no time: the engine decides again.
+void Replica::schedule_now() {
+  do {
+    schedule(current_, nullptr);
+    if (!current_.active && inbox_.size > 0) recv_count_ = policy_.recv_interval;  // idle passes take no time: it looks at once
+  } while (!current_.active && (preempted_ || inbox_.size > 0));
+}
+
+// How many steps until a decision can differ from "everything decodes on".
+void Replica::plan() {
+  steps_ = current_.active ? 1 : 0;
+  if (steps_ == 0) return;
+  const bool same =
+      current_.plain() && (policy_.lag == 0 || pending_.plain()) && !preempted_ && !held_ && (waiting_ == inbox_.size || blocked_);
+  if (!same) {
+    end_ = start_ + time_of(current_);
+    return;
+  }
+  std::int64_t steps = due_.front().last - composed_;
+  if (inbox_.size > 0) steps = std::min(steps, looks_after(1));
+  steps_ = 1 + growth_limit(steps - 1);
+  end_ = start_ + model_.form->run(current_.decodes, current_.sum, step_ * current_.decodes, steps_, kForever).ticks;
+}
+
+step::Ticks Replica::time_of(const Composition& c) const {
+  return c.prefill_tokens > 0 ? model_.form->mixed_time(c.decodes, c.sum, c.prefill_tokens, c.attention)
+                              : model_.form->decode_time(c.decodes, c.sum);
+}
+
+void Replica::account(std::int64_t taken) {
+  const Composition& c = current_;
+  const Int128 ticks = end_ - start_;
+  const std::int64_t g = step_ * c.decodes;
+  count_.steps += steps_;
+  count_.busy += ticks;
+  count_.sequence_ticks += ticks * c.decodes;
+  count_.decodes += steps_ * c.decodes;
+  count_.context_sum += Int128(steps_) * c.sum + Int128(g) * (Int128(steps_) * (steps_ - 1) / 2);
+  if (c.prefill_tokens > 0) {
+    ++count_.prefill_steps;
+    count_.prefill_tokens += c.prefill_tokens;
+    count_.prefill_busy += ticks;
+  }
+  twice_block_ticks_ += ticks * (2 * (pool_.total() - pool_.free()) + taken);
+  if (c.decodes == 0) return;
+  if (steps_ == 1)
+    itl_.add(step::Ticks(ticks), c.decodes);
+  else
+    itl_.add_run(model_.form->decode_time(c.decodes, c.sum), model_.form->decode_time(c.decodes, c.sum + g * (steps_ - 1)), steps_,
+                 c.decodes);
+}
+
+void Replica::outputs(Composition& c) {
+  const SimTime now = ns_of(end_);
+  for (const RequestId r : c.first_tokens) {
+    if (outcomes_.first_token[r] == 0)
+      outcomes_.first_token[r] = now;
+    else  // resumed after a preemption, at which `finished` noted its last token
+      itl_.add((now - outcomes_.finished[r]) << step::kTickBits, 1);
+  }
+  if (!c.retiring.empty()) full_ = false;
+  for (const Slot s : c.retiring) {
+    finish(slots_[s].id);
+    free_slot(s);
+  }
+  for (const RequestId r : c.gone) finish(r);
+}
+
+void Replica::finish(RequestId r) {
+  outcomes_.finished[r] = ns_of(end_);
+  outcomes_.status[r] = Status::finished;
+  ++count_.finished;
+  finished_->push_back(r);
+}
+
+Counters Replica::counters() const {
+  Counters c = count_;
+  c.evicted_blocks = pool_.evicted();
+  return c;
+}
+
+// New blocks that `steps` more steps of all decoding sequences need: whole rounds need one each, the rest those whose last block fills.
+std::int64_t Replica::growth(std::int64_t steps) const {
+  if (policy_.admission == Admission::whole_request) return 0;
+  const std::int64_t parts = steps * step_;
+  const std::int64_t rounds = parts < cell_ ? 0 : parts / cell_, rest = parts - rounds * cell_;
+  std::int64_t blocks = rounds * decoding_, at = full_phase_;
+  for (std::int64_t v = 0; v < rest; ++v, at = at == 0 ? cell_ - 1 : at - 1) blocks += phase_[std::size_t(at)];
+  return blocks;
+}
+
+// Decode compositions pass by; the phase of the sequences whose last block is full moves with them.
+void Replica::compose(std::int64_t steps) {
+  composed_ += steps;
+  const std::int64_t parts = steps * step_;
+  full_phase_ -= parts < cell_ ? parts : parts % cell_;
+  if (full_phase_ < 0) full_phase_ += cell_;
+}
+
+// The most of `steps` steps whose new blocks are there.
+std::int64_t Replica::growth_limit(std::int64_t steps) const {
+  if (decoding_ * (steps * step_ / cell_ + 1) <= pool_.free() || growth(steps) <= pool_.free()) return steps;
+  std::int64_t fits = 0, too_many = steps;
+  while (too_many - fits > 1) {
+    const std::int64_t middle = fits + (too_many - fits) / 2;
+    (growth(middle) <= pool_.free() ? fits : too_many) = middle;
+  }
+  return fits;
+}
+
+}  // namespace jevons::serve

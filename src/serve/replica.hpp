@@ -1,0 +1,202 @@
+#pragma once
+// One engine with its own scheduler and cache, advanced from one event that matters to the next.
+//
+// Between two scheduling decisions that change anything, every step decodes the same sequences: their number, their context sum and the
+// blocks they need are known in closed form (step_form.hpp), so a run of steps costs as much as one. A test steps one by one with the
+// engine's rules written out and demands the same integers.
+#include <vector>
+
+#include "serve/block_pool.hpp"
+#include "serve/engine.hpp"
+#include "serve/outcomes.hpp"
+
+namespace jevons::serve {
+
+/// How fast a step is and how much cache there is.
+struct ReplicaModel {
+  const step::StepForm* form = nullptr;
+  std::int64_t blocks = 0;       // of block_size tokens; vLLM keeps one of them as the null block
+  std::int32_t step_tokens = 1;  // tokens that a decode step yields per sequence, in 1/form->unit() tokens (speculation: acceptance length)
+  std::uint32_t index = 0;       // this replica's number in `Outcomes::replica`
+};
+
+class Replica {
+ public:
+  Replica(const EnginePolicy& policy, const ReplicaModel& model, const traffic::Requests& requests, Outcomes& outcomes);
+
+  /// A request reaches the scheduler at `now`; times never fall, also between arrive and advance. Rejected if it can never fit.
+  void arrive(RequestId r, SimTime now);
+  /// When advance() is due: the end of the planned steps. kNever when idle.
+  SimTime next() const { return steps_ == 0 && !woken_ ? kNever : ns_of(end_); }
+  /// Runs the planned steps, hands out their tokens, fixes the following ones. Appends finished requests to `finished`.
+  void advance(std::vector<RequestId>& finished);
+  /// Not before this may the engine start a step (cold start).
+  void sleep_until(SimTime t) { end_ = instant_of(t); }
+
+  int running() const { return running_; }
+  int waiting() const { return waiting_; }
+  int outstanding() const { return running_ + waiting_; }
+  std::int64_t free_blocks() const { return pool_.free(); }
+  std::int64_t total_blocks() const { return pool_.total(); }
+  /// Tokens that the blocks in use hold, and prompt tokens of the waiting requests.
+  std::int64_t used_tokens() const { return (pool_.total() - pool_.free()) * policy_.block_size; }
+  std::int64_t waiting_tokens() const { return waiting_tokens_; }
+  Counters counters() const;
+  const DurationHistogram& itl() const { return itl_; }
+  /// ∫ blocks in use dt while steps ran, by trapezoids between scheduling decisions.
+  double block_seconds() const { return step::seconds_of(twice_block_ticks_) / 2; }
+  /// Prompt tokens that the cache holds now of a request's prefix.
+  std::int32_t cached_tokens(RequestId r) const;
+
+ private:
+  using Slot = std::uint32_t;
+  static constexpr Slot kNoSlot = ~Slot{0};
+  static constexpr std::int64_t kRatio = 1'000'000'000;  // new-token ratios are counted in its parts
+  static constexpr std::int64_t kClipNewTokens = 4096;   // SGLang SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION
+  static constexpr std::int64_t kRetractSteps = 20;      // SGLang retract_decode_steps
+  static constexpr Int128 kForever = Int128{1} << 120;
+  struct Running {
+    RequestId id = 0;
+    std::uint32_t order = 0;       // of admission
+    std::int32_t target = 0;       // tokens to push: prompt, and outputs made before a preemption
+    std::int32_t computed = 0;     // of these pushed or found
+    std::int64_t anchor = 0;       // decoding: tokens in cache before decode composition k are anchor + k·step_tokens (1/unit tokens)
+    std::int64_t last = 0;         // decoding: number of the composition that makes its last token
+    std::int64_t held_blocks = 0;  // reserved at admission (whole_request), else 0
+    std::int64_t shared = 0;       // blocks in held extents
+    Slot previous = kNoSlot, next = kNoSlot;  // in order of admission
+    bool decoding = false;
+    std::vector<BlockPool::Index> extents;  // one per run of the prefix, kNone where another's copy exists
+  };
+  struct Composition {
+    bool active = false;
+    int decodes = 0;
+    std::int64_t sum = 0;  // cached tokens of its decoding sequences, 1/unit
+    int prefill_tokens = 0;
+    step::Ticks attention = 0;
+    std::vector<RequestId> first_tokens;  // prompts completed
+    std::vector<Slot> retiring;           // requests whose last token it makes
+    std::vector<RequestId> gone;          // … that were preempted since it was composed: nothing left to free
+    bool plain() const { return active && prefill_tokens == 0 && retiring.empty() && gone.empty() && first_tokens.empty(); }
+    void clear();
+  };
+  struct Line {
+    RequestId first = 0, last = 0;
+    int size = 0;
+  };
+  struct Due {
+    std::int64_t last;
+    std::uint32_t order;
+    Slot slot;
+    bool operator<(const Due& o) const { return last != o.last ? last > o.last : order > o.order; }  // for a min-heap
+  };
+
+  void schedule(Composition& c, Composition* in_flight);
+  void schedule_now();
+  void receive();
+  void retract();
+  std::int64_t expected_tokens() const;
+  bool waits_for_more(const Composition& c, int budget);
+  void schedule_chunk(Composition& c, int& budget);
+  void schedule_decodes(Composition& c, int& budget);
+  void take_in_order();
+  std::int64_t chunk_blocks(int tokens) const;
+  void schedule_waiting(Composition& c, int& budget);
+  bool admit(RequestId r, Composition& c, int& budget);
+  int partial_tokens(int budget) const;
+  void push(Slot s, int tokens, Composition& c, bool take = true);
+  void leave_decoding(Slot s);
+  void preempt(Slot s);
+  Slot victim() const;
+  void retire_due(Composition& c);
+  void outputs(Composition& c);
+  void finish(RequestId r);
+  void free_slot(Slot s);
+  void plan();
+  void account(std::int64_t taken);
+  void compose(std::int64_t steps);
+  step::Ticks time_of(const Composition& c) const;
+
+  std::int64_t growth(std::int64_t steps) const;
+  std::int64_t growth_limit(std::int64_t steps) const;
+  std::int64_t blocks_of(const Running& r) const;
+  std::int64_t cells(std::int64_t part_tokens) const { return (part_tokens + cell_ - 1) / cell_; }
+  struct Hit {
+    std::int64_t blocks = 0;  // found
+    std::int64_t unused = 0;  // of these in use by nobody
+  };
+  struct Want {
+    Hit hit;
+    std::int32_t target = 0;          // tokens to push or find
+    std::int64_t found = 0;           // of these cached
+    int tokens = 0;                   // to push now; 0: does not fit the step's budget
+    std::int64_t now = 0, whole = 0;  // blocks that it holds after this step, and at its end
+    std::int64_t blocks = 0;          // that must be free
+    std::int64_t expected = 0;        // SGLang: tokens it may need
+  };
+  Want wanted(RequestId r, int budget) const;
+  Hit look_up(RequestId r, std::int64_t tokens) const;
+  std::int32_t& phase_of(const Running& r);
+  void hold_prefix(Running& r);
+  void remember(Slot s, std::int64_t tokens);
+  std::uint32_t level(RequestId r) const { return level_of_.empty() ? 0 : level_of_[requests_.tenant[r]]; }
+  bool enqueue(RequestId r, bool front);
+  bool post(RequestId r);
+  std::int64_t looks_after(std::int64_t n) const;
+  Line& head_line();
+  void pop_head();
+
+  const EnginePolicy policy_;
+  const ReplicaModel model_;
+  const traffic::Requests& requests_;
+  Outcomes& outcomes_;
+  BlockPool pool_;
+  const bool prefixes_;                    // content is known and kept
+  const std::int64_t unit_, step_, cell_;  // parts of a token; parts a step; parts in a block
+  const std::int64_t extent_cells_;        // engine blocks in a block of the workload's prefixes
+
+  // Requests
+  std::vector<Running> slots_;
+  std::vector<Slot> spare_;
+  Slot first_ = kNoSlot, last_ = kNoSlot;
+  std::uint32_t admissions_ = 0;
+  int running_ = 0, waiting_ = 0;
+  std::int64_t waiting_tokens_ = 0;
+  std::vector<Line> lines_;              // one per priority, urgent first
+  std::vector<std::uint32_t> level_of_;  // a tenant's line
+  Slot partial_ = kNoSlot;               // the one prompt that is pushed in part
+
+  // Decoding sequences as sums
+  std::int64_t composed_ = 0;  // decode compositions so far
+  std::int64_t full_phase_ = 0;  // anchor modulo cell_ of sequences whose last block is full
+  int decoding_ = 0;
+  std::int64_t anchors_ = 0;
+  std::vector<Due> due_;
+  std::vector<std::int32_t> phase_;  // sequences by anchor modulo cell_
+
+  // Steps
+  Composition current_, pending_;
+  Instant start_ = 0, end_ = 0;
+  std::int64_t steps_ = 0;  // planned until end_
+  bool woken_ = false;      // idle, with a request that starts at end_
+  bool blocked_ = false;    // waiting requests cannot be admitted before something finishes
+  bool preempted_ = false;  // in the last schedule call
+  bool held_ = false;       // waiting requests are held back for more of them
+  bool full_ = false;       // SGLang: nothing is admitted before a request ends
+  bool pushed_ = false;     // the last decision was a step with prompt tokens
+  std::int32_t recv_count_ = 0, batch_waited_ = 0;
+  Line inbox_;                 // arrived, not yet looked at
+  std::int64_t expected_ = 0;  // tokens expected of running requests, in 1/kRatio
+  struct {
+    std::int64_t first = 0, least = 0, decay = 0;
+  } ratio_;
+  std::int64_t new_token_ratio_ = 0;
+  Composition* in_flight_ = nullptr;  // runs while the next one is fixed (lag)
+  std::vector<RequestId>* finished_ = nullptr;
+
+  Counters count_;
+  DurationHistogram itl_;
+  Int128 twice_block_ticks_ = 0;
+};
+
+}  // namespace jevons::serve
