@@ -6,8 +6,9 @@
 
 #include "catalog/catalog.hpp"
 #include "model/describe.hpp"
+#include "serve/cache_blocks.hpp"
 #include "serve/metrics.hpp"
-#include "serve/timing.hpp"
+#include "step/form_of.hpp"
 #include "traffic/generate.hpp"
 
 using namespace jevons;
@@ -30,7 +31,7 @@ int main(int argc, char** argv) {
   auto policy = serve::defaults_of(serve::Engine::vllm);
   policy.max_num_seqs = 256;
   policy.max_num_batched_tokens = 2048;
-  const auto form = serve::form_of(time, {.max_batch = 256, .max_tokens = 2048, .max_context = 8192});
+  const auto form = step::form_of(time, {.max_batch = 256, .max_tokens = 2048, .max_context = 8192});
   serve::Deployment deployment;
   deployment.pools = {{policy, &form, serve::cache_blocks(subject, {}, 16, 1200), 1, replicas, 1}};
 

@@ -12,7 +12,7 @@
 #include "base/stats.hpp"
 #include "base/text.hpp"
 #include "serve/metrics.hpp"
-#include "serve/timing.hpp"
+#include "serve/cache_blocks.hpp"
 #include "step/linear_step.hpp"
 
 namespace jevons::serve {
