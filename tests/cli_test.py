@@ -20,7 +20,7 @@ class Cli(unittest.TestCase):
         self.assertRegex(run("--version").stdout, r"^jevons \d+\.\d+\.\d+\n$")
         overview = run("--help")
         self.assertEqual(overview.returncode, 0)
-        for verb in ("run", "model", "fabric", "validate", "catalog"):
+        for verb in ("run", "simulate", "datacenter", "model", "fabric", "validate", "catalog"):
             self.assertIn(verb, overview.stdout)
             text = run(verb, "--help")
             self.assertEqual(text.returncode, 0)
@@ -54,6 +54,50 @@ class Cli(unittest.TestCase):
             if "./config.json" in words:  # stands for a reader's own file
                 words[words.index("./config.json")] = "qwen3-8b"
             self.assertEqual(run(*words, cwd=SOURCE).returncode, 0, words)
+
+    SMALL = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "h100-sxm", "--isl", "1000", "--osl", "200")
+
+    def test_simulate(self):
+        words = (*self.SMALL, "--request-rate", "2", "--num-requests", "500", "--format", "json")
+        first = run(*words)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertEqual(first.stdout, run(*words).stdout)
+        self.assertNotEqual(first.stdout, run(*words, "--seed", "2").stdout)
+        r = json.loads(first.stdout)["values"]
+        self.assertEqual(r["requests"]["finished"], 500)
+        # Mean E2E = TTFT + 199 TPOT: every request has 200 output tokens.
+        self.assertAlmostEqual(r["e2e"]["mean_ms"], r["ttft"]["mean_ms"] + 199 * r["tpot"]["mean_ms"], delta=1e-6 * r["e2e"]["mean_ms"])
+        self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
+
+    def test_simulate_closed_loop_follows_littles_law(self):
+        r = json.loads(run(*self.SMALL, "--concurrency", "8", "--num-requests", "2000", "--format", "json").stdout)["values"]
+        in_flight = r["throughput"]["requests_per_s"] * r["e2e"]["mean_ms"] / 1e3
+        self.assertAlmostEqual(in_flight, 8, delta=0.1)  # the last requests drain
+
+    def test_simulate_refuses(self):
+        for words, said in (
+            (("--request-rate", "1", "--scheduler-recv-interval", "4"), "vllm has no such option"),
+            (("--request-rate", "1", "--concurrency", "4"), "one of the two"),
+            ((), "--request-rate or --concurrency"),
+            (("--request-rate", "1", "--goodput", "ttfb:3"), "ttft:MS"),
+            (("--request-rate", "1", "--max-num-seqs", "0"), "a number from 1"),
+            (("--request-rate", "1", "--arrival-cv", "2"), "has no meaning for poisson"),
+        ):
+            got = run(*self.SMALL, *words)
+            self.assertEqual(got.returncode, 2, words)
+            self.assertIn(said, got.stderr)
+        big = run("simulate", "--model", "llama-3.1-70b", "--accelerator", "h100-sxm", "--isl", "9", "--osl", "9", "--request-rate", "1")
+        self.assertEqual(big.returncode, 3)
+        self.assertIn("memory binds", big.stderr)
+
+    def test_simulate_writes_requests_and_trace(self):
+        with tempfile.TemporaryDirectory() as folder:
+            got = run(*self.SMALL, "--concurrency", "4", "--goodput", "ttft:100", "tpot:50", "-o", folder + "/out", "--trace", folder + "/t.json")
+            self.assertEqual(got.returncode, 0, got.stderr)
+            rows = pathlib.Path(folder, "out/requests.csv").read_text().splitlines()
+            self.assertEqual(len(rows), 41)
+            self.assertEqual(len(pathlib.Path(folder, "out/requests.jsonl").read_text().splitlines()), 40)
+            self.assertIn("traceEvents", json.loads(pathlib.Path(folder, "t.json").read_text()))
 
     def test_explain_names_kind_and_source_of_every_value(self):
         result = json.loads(run("run", EXAMPLE, "--format", "json").stdout)

@@ -23,11 +23,11 @@ struct Common {
   bool explain = false, no_colour = false, schema = false;
 };
 
-// One option of a verb's table, bound to the text the person gave.
+// One option of a verb's table, bound to what the person gave.
 struct Given {
   const OptionSpec* spec;
   CLI::Option* option;
-  std::string text;
+  std::vector<std::string> words;
 };
 
 int complain(const Error& e) {
@@ -76,9 +76,9 @@ Result<int> answer(const engine::Verb& verb, const Common& common, const std::ve
   if (!common.catalog.empty()) {
     JEVONS_TRY(facts, catalog::Catalog::with_overlay(common.catalog));
   }
-  engine::Context context{facts, Settings(verb.options), common.words, progress_on_terminal(), &stop_requested};
+  engine::Context context{facts, Settings(verb.options), common.words, progress_on_terminal(), &stop_requested, !common.output.empty()};
   for (const auto& g : given) {
-    if (g.option->count() > 0) JEVONS_CHECK(context.settings.set(g.spec->path, g.text, g.spec->flag));
+    if (g.option->count() > 0) JEVONS_CHECK(context.settings.set(g.spec->path, fmt::format("{}", fmt::join(g.words, " ")), g.spec->flag));
   }
   for (const auto& a : common.assignments) JEVONS_CHECK(context.settings.set_assignment(a));
   JEVONS_TRY(const engine::Outcome outcome, verb.run(context));
@@ -108,10 +108,14 @@ void declare(CLI::App& app, const engine::Verb& verb, Common& common, std::vecto
     if (o.flag.empty()) continue;
     given.push_back({&o, nullptr, {}});
     if (o.type == OptionType::boolean) {
-      given.back().text = "true";
+      given.back().words = {"true"};
       given.back().option = app.add_flag_callback(std::string(o.flag), [] {});
     } else {
-      given.back().option = app.add_option(std::string(o.flag), given.back().text);
+      given.back().option = app.add_option(std::string(o.flag), given.back().words);
+      if (o.type == OptionType::list)
+        given.back().option->expected(1, 64);
+      else
+        given.back().option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::Throw);
     }
   }
   app.add_option("--format", common.format)->check(CLI::IsMember({"table", "json", "csv"}));

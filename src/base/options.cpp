@@ -42,6 +42,7 @@ std::string expectation(const OptionSpec& o) {
     case OptionType::choice:
       return fmt::format("one of {}", o.choices);
     case OptionType::text:
+    case OptionType::list:
       return "text";
   }
   if (!o.unit.empty()) s += fmt::format(" in {}", o.unit);
@@ -162,6 +163,7 @@ Result<void> Settings::set(std::string_view path, std::string_view text, std::st
       break;
     }
     case OptionType::text:
+    case OptionType::list:
       if (s.text.empty()) return place({ErrorCode::bad_input, {}, 0, {}, "is empty", "text", {}});
       break;
   }
@@ -243,6 +245,7 @@ std::string json_schema(std::span<const OptionSpec> table, std::string_view titl
         leaf["type"] = "boolean";
         break;
       case OptionType::text:
+      case OptionType::list:
         leaf["type"] = {"string", "number"};
         break;
       case OptionType::choice:

@@ -11,7 +11,7 @@
 
 namespace jevons {
 
-enum class OptionType : std::uint8_t { number, integer, text, choice, boolean };
+enum class OptionType : std::uint8_t { number, integer, text, choice, boolean, list };  // list: words, kept with one space between
 
 struct OptionSpec {
   std::string_view path = {};  // "workload.isl": the key in a scenario file and for --set

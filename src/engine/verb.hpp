@@ -26,6 +26,7 @@ struct Context {
   std::vector<std::string> words;           // positional arguments
   Progress progress;                        // may be empty
   const std::atomic<bool>* stop = nullptr;  // set by Ctrl-C: finish with what is done
+  bool wants_files = false;                 // -o is given: fill Outcome::files
 };
 
 enum class Answer : std::uint8_t { yes, no };  // no: there is no feasible answer; the document says what binds

@@ -9,6 +9,7 @@
 
 #include "base/units.hpp"
 #include "engine/evaluate.hpp"
+#include "engine/simulate_verb.hpp"
 #include "evidence/validate.hpp"
 #include "model/describe.hpp"
 
@@ -327,6 +328,19 @@ const Verb kVerbs[] = {
      1,
      {},
      run_scenario},
+    {"simulate",
+     "[SETTINGS.yaml]",
+     "Simulate every request through replicas behind a router: TTFT, TPOT, throughput, cache, cost.\nScheduling follows the named engine; "
+     "its "
+     "own options keep their names. Flags override the file.",
+     "  jevons simulate --model llama-3.1-8b --accelerator a100-80g-sxm --request-rate 4 --isl 1000 --osl 200\n"
+     "  jevons simulate --model qwen3-32b --accelerator h100-sxm --tp 2 --engine sglang --concurrency 64 --isl 8192 --osl 1024\n"
+     "  jevons simulate --model llama-3.1-8b --accelerator h100-sxm --input-file mooncake.jsonl --replicas 8 --router prefix-aware \\\n"
+     "      --goodput ttft:2000 tpot:50 --trace out.json -o out\n",
+     0,
+     1,
+     {},
+     run_simulate},
     {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.",
      "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n", 1, 1,
      kModelOptions, run_model},
@@ -362,6 +376,14 @@ const Verb kVerbs[] = {
      1,
      {},
      run_validate},
+    {"bench",
+     "[serve-w1|serve-w2|serve-w3]",
+     "Time the simulator on its reference workloads.",
+     "  jevons bench serve-w1\n",
+     0,
+     1,
+     {},
+     run_bench},
     {"catalog",
      "list|show NAME|sources",
      "Print the facts the answers rest on, with kind, source, date and range.",
@@ -378,6 +400,7 @@ std::span<const Verb> verbs() {
   static const auto table = [] {
     std::vector<Verb> v(std::begin(kVerbs), std::end(kVerbs));
     v[0].options = scenario_options();
+    v[1].options = simulate_options();
     return v;
   }();
   return table;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <functional>
 #include <variant>
 
 namespace jevons::serve {
@@ -13,10 +12,12 @@ constexpr std::string_view kNames[] = {"vllm", "sglang", "trtllm"};
 
 template <class T>
 using Field = T EnginePolicy::*;
+using Switch = void (*)(EnginePolicy&, bool);  // sets something other than a field of the same name and type
+using Word = Result<void> (*)(EnginePolicy&, std::string_view);
 struct Option {
   Engine engine;
   std::string_view flag;
-  std::variant<Field<std::int32_t>, Field<double>, Field<bool>, std::function<Result<void>(EnginePolicy&, std::string_view)>> to;
+  std::variant<Field<std::int32_t>, Field<double>, Field<bool>, Switch, Word> to;
   double low = 0, high = 1 << 30;
 };
 
@@ -29,14 +30,6 @@ Result<bool> parse_bool(std::string_view v, std::string_view key) {
   if (v == "true" || v == "1" || v.empty()) return true;
   if (v == "false" || v == "0") return false;
   return bad_input(std::string(key), fmt::format("\"{}\" is neither true nor false", v), "true or false");
-}
-/// A switch that sets something other than a field of the same name and type.
-auto toggle(std::function<void(EnginePolicy&, bool)> apply) {
-  return [apply](EnginePolicy& p, std::string_view v) -> Result<void> {
-    JEVONS_TRY(const bool on, parse_bool(v, "switch"));
-    apply(p, on);
-    return {};
-  };
 }
 Result<void> set_capacity_policy(EnginePolicy& p, std::string_view v) {
   if (v == "GUARANTEED_NO_EVICT")
@@ -56,21 +49,21 @@ const std::vector<Option>& table() {
       {Engine::vllm, "block-size", &P::block_size, 1, 4096},
       {Engine::vllm, "max-model-len", &P::max_model_len, 1},
       {Engine::vllm, "enable-prefix-caching", &P::enable_prefix_caching},
-      {Engine::vllm, "no-enable-prefix-caching", toggle([](P& p, bool on) { p.enable_prefix_caching = !on; })},
+      {Engine::vllm, "no-enable-prefix-caching", [](P& p, bool on) { p.enable_prefix_caching = !on; }},
       {Engine::vllm, "enable-chunked-prefill", &P::chunked_prefill},
-      {Engine::vllm, "no-enable-chunked-prefill", toggle([](P& p, bool on) { p.chunked_prefill = !on; })},
-      {Engine::vllm, "async-scheduling", toggle([](P& p, bool on) { p.lag = on ? 1 : 0; })},
-      {Engine::vllm, "no-async-scheduling", toggle([](P& p, bool on) { p.lag = on ? 0 : 1; })},
-      {Engine::vllm, "scheduler-reserve-full-isl", toggle([](P& p, bool on) { p.admission = on ? Admission::prompt : Admission::chunk; })},
+      {Engine::vllm, "no-enable-chunked-prefill", [](P& p, bool on) { p.chunked_prefill = !on; }},
+      {Engine::vllm, "async-scheduling", [](P& p, bool on) { p.lag = on ? 1 : 0; }},
+      {Engine::vllm, "no-async-scheduling", [](P& p, bool on) { p.lag = on ? 0 : 1; }},
+      {Engine::vllm, "scheduler-reserve-full-isl", [](P& p, bool on) { p.admission = on ? Admission::prompt : Admission::chunk; }},
       {Engine::vllm, "scheduling-policy", set_queue},
       {Engine::sglang, "max-running-requests", &P::max_num_seqs, 1},
       {Engine::sglang, "max-prefill-tokens", &P::max_num_batched_tokens, 1},
       {Engine::sglang, "chunked-prefill-size", &P::chunk, 1},
       {Engine::sglang, "page-size", &P::block_size, 1, 4096},
       {Engine::sglang, "context-length", &P::max_model_len, 1},
-      {Engine::sglang, "disable-radix-cache", toggle([](P& p, bool on) { p.enable_prefix_caching = !on; })},
-      {Engine::sglang, "disable-overlap-schedule", toggle([](P& p, bool on) { p.lag = on ? 0 : 1; })},
-      {Engine::sglang, "enable-mixed-chunk", toggle([](P& p, bool on) { p.prefill_first = !on; })},
+      {Engine::sglang, "disable-radix-cache", [](P& p, bool on) { p.enable_prefix_caching = !on; }},
+      {Engine::sglang, "disable-overlap-schedule", [](P& p, bool on) { p.lag = on ? 0 : 1; }},
+      {Engine::sglang, "enable-mixed-chunk", [](P& p, bool on) { p.prefill_first = !on; }},
       {Engine::sglang, "scheduler-recv-interval", &P::recv_interval, 1, 1000},
       {Engine::sglang, "schedule-conservativeness", &P::schedule_conservativeness, 0.01, 10},
       {Engine::trtllm, "max-batch-size", &P::max_num_seqs, 1},
@@ -79,7 +72,7 @@ const std::vector<Option>& table() {
       {Engine::trtllm, "max-seq-len", &P::max_model_len, 1},
       {Engine::trtllm, "enable-chunked-prefill", &P::chunked_prefill},
       {Engine::trtllm, "enable-block-reuse", &P::enable_prefix_caching},
-      {Engine::trtllm, "disable-overlap-scheduler", toggle([](P& p, bool on) { p.lag = on ? 0 : 1; })},
+      {Engine::trtllm, "disable-overlap-scheduler", [](P& p, bool on) { p.lag = on ? 0 : 1; }},
       {Engine::trtllm, "capacity-scheduler-policy", set_capacity_policy},
       {Engine::trtllm, "batch-wait-timeout-iters", &P::batch_wait_iters},
       {Engine::trtllm, "batch-wait-max-tokens-ratio", &P::batch_wait_ratio, 0, 1},
@@ -108,14 +101,20 @@ Result<Engine> parse_engine(std::string_view text) {
   return bad_input("engine", fmt::format("\"{}\" is not known", text), "vllm, sglang or trtllm");
 }
 
-EnginePolicy defaults_of(Engine engine) {
+EnginePolicy defaults_of(Engine engine, double memory, bool a100) {
+  constexpr double kGiB = double(1 << 30), kGB = 1e9;
   EnginePolicy p;
   p.engine = engine;
+  if (engine == Engine::vllm && memory >= 70 * kGiB && !a100) {
+    // vllm/engine/arg_utils.py, get_batch_defaults: the API server's.
+    p.max_num_seqs = 1024;
+    p.max_num_batched_tokens = 8192;
+  }
   if (engine == Engine::sglang) {
-    // server_args.py and schedule_policy.py of SGLang 0.5: token-sized pages, prompts first, chunks of 8192 on 80 GB GPUs.
+    // server_args.py and schedule_policy.py of SGLang 0.5: token-sized pages, prompts first, chunks by memory.
     p.max_num_seqs = 1024;
     p.max_num_batched_tokens = 16384;
-    p.chunk = 8192;
+    p.chunk = memory >= 160 * kGB ? 16384 : memory == 0 || memory >= 35 * kGB ? 8192 : 2048;
     p.block_size = 1;
     p.prefill_first = true;
     p.admission = Admission::estimate;
@@ -130,12 +129,12 @@ EnginePolicy defaults_of(Engine engine) {
   return p;
 }
 
-std::vector<std::string_view> options_of(Engine engine) {
-  std::vector<std::string_view> flags;
+std::vector<EngineOption> options_of(Engine engine) {
+  std::vector<EngineOption> options;
   for (const Option& o : table()) {
-    if (o.engine == engine) flags.push_back(o.flag);
+    if (o.engine == engine) options.push_back({o.flag, std::holds_alternative<Field<bool>>(o.to) || std::holds_alternative<Switch>(o.to)});
   }
-  return flags;
+  return options;
 }
 
 Result<void> set_option(EnginePolicy& policy, std::string_view flag, std::string_view value) {
@@ -149,13 +148,17 @@ Result<void> set_option(EnginePolicy& policy, std::string_view flag, std::string
       JEVONS_TRY(policy.**d, parse_number<double>(o, value));
     } else if (const auto* b = std::get_if<Field<bool>>(&o.to)) {
       JEVONS_TRY(policy.**b, parse_bool(value, o.flag));
+    } else if (const auto* apply = std::get_if<Switch>(&o.to)) {
+      JEVONS_TRY(const bool on, parse_bool(value, o.flag));
+      (*apply)(policy, on);
     } else {
-      JEVONS_CHECK(std::get<3>(o.to)(policy, value));
+      JEVONS_CHECK(std::get<Word>(o.to)(policy, value));
     }
     return {};
   }
-  return bad_input(std::string(flag), fmt::format("{} has no such option", name(policy.engine)),
-                   fmt::format("{}", fmt::join(options_of(policy.engine), ", ")));
+  std::vector<std::string_view> known;
+  for (const auto& o : options_of(policy.engine)) known.push_back(o.flag);
+  return bad_input(std::string(flag), fmt::format("{} has no such option", name(policy.engine)), fmt::format("{}", fmt::join(known, ", ")));
 }
 
 Result<EnginePolicy> checked(EnginePolicy p) {

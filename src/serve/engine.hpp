@@ -47,13 +47,18 @@ struct EnginePolicy {
   traffic::SimTime host_constant = 0;    // ns from the client's send to the scheduler: HTTP and tokenisation; blocks nothing
 };
 
-/// The defaults of an engine's server, sources at each in engine.cpp.
-EnginePolicy defaults_of(Engine engine);
+/// The defaults of an engine's server, sources at each in engine.cpp. Some depend on the accelerator: its memory in bytes, and whether it
+/// is of a kind the engine singles out (vLLM: A100). Without a memory: those of a small GPU.
+EnginePolicy defaults_of(Engine engine, double memory_bytes = 0, bool a100 = false);
 
 /// Sets one option by the engine's own flag name (dashes or underscores, with or without leading dashes). Errors: the engine has no such
 /// option, or the value is no number in range; the message lists the engine's options.
 Result<void> set_option(EnginePolicy& policy, std::string_view flag, std::string_view value);
-std::vector<std::string_view> options_of(Engine engine);
+struct EngineOption {
+  std::string_view flag;   // without dashes
+  bool is_switch = false;  // takes no value
+};
+std::vector<EngineOption> options_of(Engine engine);
 
 /// Refuses contradictions, as the engine's own start-up check does. Errors name the flag.
 Result<EnginePolicy> checked(EnginePolicy policy);
