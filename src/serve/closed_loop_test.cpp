@@ -11,8 +11,8 @@
 
 #include "base/stats.hpp"
 #include "base/text.hpp"
-#include "serve/metrics.hpp"
 #include "serve/cache_blocks.hpp"
+#include "serve/metrics.hpp"
 #include "step/linear_step.hpp"
 
 namespace jevons::serve {

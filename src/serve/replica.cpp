@@ -4,7 +4,8 @@
 
 namespace jevons::serve {
 
-Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const traffic::Requests& requests, Outcomes& outcomes)
+Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const traffic::Requests& requests, Outcomes& outcomes,
+                 DurationHistogram& itl)
     : policy_{policy},
       model_{model},
       requests_{requests},
@@ -15,7 +16,8 @@ Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const tr
       unit_{model.form->unit()},
       step_{model.step_tokens},
       cell_{std::int64_t(policy.block_size) * model.form->unit()},
-      extent_cells_{prefixes_ ? requests.prefix.block_tokens / policy.block_size : 1} {
+      extent_cells_{prefixes_ ? requests.prefix.block_tokens / policy.block_size : 1},
+      itl_{itl} {
   JEVONS_ENSURE(!prefixes_ || requests.prefix.block_tokens % policy.block_size == 0);
   slots_.reserve(std::size_t(policy.max_num_seqs));
   due_.reserve(std::size_t(policy.max_num_seqs));

@@ -22,7 +22,8 @@ struct ReplicaModel {
 
 class Replica {
  public:
-  Replica(const EnginePolicy& policy, const ReplicaModel& model, const traffic::Requests& requests, Outcomes& outcomes);
+  Replica(const EnginePolicy& policy, const ReplicaModel& model, const traffic::Requests& requests, Outcomes& outcomes,
+          DurationHistogram& itl);
 
   /// A request reaches the scheduler at `now`; times never fall, also between arrive and advance. Rejected if it can never fit.
   void arrive(RequestId r, SimTime now);
@@ -42,7 +43,6 @@ class Replica {
   std::int64_t used_tokens() const { return (pool_.total() - pool_.free()) * policy_.block_size; }
   std::int64_t waiting_tokens() const { return waiting_tokens_; }
   Counters counters() const;
-  const DurationHistogram& itl() const { return itl_; }
   /// ∫ blocks in use dt while steps ran, by trapezoids between scheduling decisions.
   double block_seconds() const { return step::seconds_of(twice_block_ticks_) / 2; }
   /// Prompt tokens that the cache holds now of a request's prefix.
@@ -167,7 +167,7 @@ class Replica {
   Slot partial_ = kNoSlot;               // the one prompt that is pushed in part
 
   // Decoding sequences as sums
-  std::int64_t composed_ = 0;  // decode compositions so far
+  std::int64_t composed_ = 0;    // decode compositions so far
   std::int64_t full_phase_ = 0;  // anchor modulo cell_ of sequences whose last block is full
   int decoding_ = 0;
   std::int64_t anchors_ = 0;
@@ -195,7 +195,7 @@ class Replica {
   std::vector<RequestId>* finished_ = nullptr;
 
   Counters count_;
-  DurationHistogram itl_;
+  DurationHistogram& itl_;  // of all replicas: one of its own would be cold at every step
   Int128 twice_block_ticks_ = 0;
 };
 

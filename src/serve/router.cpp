@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 namespace jevons::serve {
 namespace {
@@ -89,23 +90,46 @@ std::uint32_t Router::prefix_choice(RequestId r) {
   const auto runs = requests_.prefix.of(r);
   // The last content of the prompt that was seen anywhere names the best candidates; what comes before it is there too.
   for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
-    const auto known = sites_.find(run->first);
-    if (known == sites_.end()) continue;
-    for (const std::uint32_t i : known->second.at) {
-      if (i == kNowhere || !open_[i] || i == best) continue;
+    const Sites& known = sites_of(run->first);
+    if (known.at[0] == Sites::kNowhere) continue;
+    for (const std::uint16_t i : known.at) {
+      if (i == Sites::kNowhere || !open_[i] || i == best) continue;
       const std::int64_t c = cost(i);
       if (c < least || (c == least && i < best)) best = i, least = c;
     }
     break;
   }
   for (const auto& run : runs) {
-    auto& at = sites_[run.first].at;
-    auto* place = std::find(std::begin(at), std::end(at), best);
-    if (place == std::end(at)) place = std::end(at) - 1;
-    std::move_backward(std::begin(at), place, place + 1);
-    at[0] = best;
+    Sites& sites = sites_of(run.first);
+    if (sites.at[0] == Sites::kNowhere) {
+      sites.id = run.first;
+      ++known_;
+    }
+    auto* place = std::find(std::begin(sites.at), std::end(sites.at), best);
+    if (place == std::end(sites.at)) place = std::end(sites.at) - 1;
+    std::move_backward(std::begin(sites.at), place, place + 1);
+    sites.at[0] = std::uint16_t(best);
   }
   return best;
+}
+
+// The entry of a content, or the empty one where it would go.
+Router::Sites& Router::sites_of(traffic::BlockId id) {
+  const auto find = [](std::vector<Sites>& table, traffic::BlockId wanted) -> Sites& {
+    const std::size_t mask = table.size() - 1;
+    const int shift = 65 - int(std::bit_width(table.size()));
+    std::size_t at = std::size_t((wanted * 0x9E3779B97F4A7C15ull) >> shift);  // multiplicative hashing: Knuth, TAOCP 3, section 6.4
+    while (table[at & mask].at[0] != Sites::kNowhere && table[at & mask].id != wanted) ++at;
+    return table[at & mask];
+  };
+  if (4 * (known_ + 1) > 3 * sites_.size()) {
+    std::vector<Sites> larger(std::max<std::size_t>(1024, 2 * sites_.size()));
+    for (const Sites& s : sites_) {
+      if (s.at[0] != Sites::kNowhere) find(larger, s.id) = s;
+    }
+    sites_.swap(larger);
+  }
+  return find(sites_, id);
 }
 
 }  // namespace jevons::serve

@@ -1,9 +1,7 @@
 #pragma once
 // Which replica gets a request.
 #include <cstdint>
-#include <deque>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/random.hpp"
@@ -39,11 +37,13 @@ class Router {
  private:
   std::uint32_t prefix_choice(RequestId r);
   std::uint32_t nth_open(std::uint64_t n) const;
-  static constexpr int kSites = 4;
+  /// Replicas that were last sent a content, latest first.
   struct Sites {
-    std::uint32_t at[kSites] = {kNowhere, kNowhere, kNowhere, kNowhere};
+    static constexpr std::uint16_t kNowhere = 0xffff;
+    traffic::BlockId id = 0;
+    std::uint16_t at[4] = {kNowhere, kNowhere, kNowhere, kNowhere};  // at[0] is kNowhere: an empty entry
   };
-  static constexpr std::uint32_t kNowhere = ~std::uint32_t{0};
+  Sites& sites_of(traffic::BlockId id);
 
   Routing routing_;
   const std::vector<Replica*>& replicas_;
@@ -52,7 +52,8 @@ class Router {
   std::vector<bool> open_;
   std::uint32_t open_count_ = 0, turn_ = 0;
   Stream stream_;
-  std::unordered_map<traffic::BlockId, Sites> sites_;  // looked up only, never walked
+  std::vector<Sites> sites_;  // open addressing, linear probing
+  std::size_t known_ = 0;
 };
 
 }  // namespace jevons::serve

@@ -131,7 +131,7 @@ Result<Simulation> simulate(const Deployment& deployment, const traffic::Workloa
   for (const Pool& p : deployment.pools) {
     for (int i = 0; i < p.replicas; ++i) {
       owned.push_back(std::make_unique<Replica>(p.policy, ReplicaModel{p.form, p.blocks, p.step_tokens, std::uint32_t(owned.size())},
-                                                requests, out.outcomes));
+                                                requests, out.outcomes, out.itl));
       replicas.push_back(owned.back().get());
     }
   }
@@ -202,7 +202,6 @@ Result<Simulation> simulate(const Deployment& deployment, const traffic::Workloa
   for (const Replica* r : replicas) {
     out.replicas.push_back(r->counters());
     out.block_seconds.push_back(r->block_seconds());
-    out.itl.merge(r->itl());
   }
   return out;
 }
