@@ -84,6 +84,8 @@ void expect_same(const Scenario& x, std::uint64_t number) {
   traffic::Workload w{x.requests, traffic::OpenLoad{}};
   const auto fast = simulate(d, w);
   ASSERT_TRUE(fast) << fast.error().message();
+  const auto stepped = simulate(d, w, {.longest_run = 1});
+  ASSERT_TRUE(stepped) << stepped.error().message();
   reference::Stepper slow(x.policy, {&form, x.blocks, x.step_tokens, 0}, x.requests);
   slow.run();
   const Counters &a = fast->replicas[0], &b = slow.counters;
@@ -109,6 +111,8 @@ void expect_same(const Scenario& x, std::uint64_t number) {
   EXPECT_EQ(a.admitted, b.admitted);
   EXPECT_EQ(a.peak_blocks, b.peak_blocks);
   EXPECT_TRUE(a == b);
+  EXPECT_TRUE(a == stepped->replicas[0]);
+  EXPECT_EQ(fast->outcomes.finished, stepped->outcomes.finished);
 }
 
 class Exactness : public testing::TestWithParam<Engine> {};

@@ -138,7 +138,7 @@ void Replica::plan() {
   }
   std::int64_t steps = due_.front().last - composed_;
   if (inbox_.size > 0) steps = std::min(steps, looks_after(1));
-  steps_ = 1 + growth_limit(steps - 1);
+  steps_ = 1 + growth_limit(std::min(steps, model_.longest_run) - 1);
   end_ = start_ + model_.form->run(current_.decodes, current_.sum, step_ * current_.decodes, steps_, kForever).ticks;
 }
 

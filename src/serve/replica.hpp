@@ -18,6 +18,7 @@ struct ReplicaModel {
   std::int64_t blocks = 0;       // of block_size tokens; vLLM keeps one of them as the null block
   std::int32_t step_tokens = 1;  // tokens that a decode step yields per sequence, in 1/form->unit() tokens (speculation: acceptance length)
   std::uint32_t index = 0;       // this replica's number in `Outcomes::replica`
+  std::int64_t longest_run = INT64_MAX;  // steps taken at once; 1 steps one by one, to the same end
 };
 
 class Replica {

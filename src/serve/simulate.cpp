@@ -130,8 +130,8 @@ Result<Simulation> simulate(const Deployment& deployment, const traffic::Workloa
   std::vector<Replica*> replicas;
   for (const Pool& p : deployment.pools) {
     for (int i = 0; i < p.replicas; ++i) {
-      owned.push_back(std::make_unique<Replica>(p.policy, ReplicaModel{p.form, p.blocks, p.step_tokens, std::uint32_t(owned.size())},
-                                                requests, out.outcomes, out.itl));
+      const ReplicaModel model{p.form, p.blocks, p.step_tokens, std::uint32_t(owned.size()), options.longest_run};
+      owned.push_back(std::make_unique<Replica>(p.policy, model, requests, out.outcomes, out.itl));
       replicas.push_back(owned.back().get());
     }
   }

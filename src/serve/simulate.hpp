@@ -33,6 +33,7 @@ struct RunOptions {
   const std::atomic<bool>* stop = nullptr;                          // set by another thread: end with the results so far
   std::function<void(std::size_t done, std::size_t all)> progress;  // every kProgressEvery finished requests
   static constexpr std::size_t kProgressEvery = 65536;
+  std::int64_t longest_run = INT64_MAX;  // steps of a replica taken at once: no result depends on it
 };
 
 struct Simulation {
