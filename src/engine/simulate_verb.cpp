@@ -144,7 +144,7 @@ Result<serve::EnginePolicy> policy_of(const Context& c, const Settings& s, const
   }
   JEVONS_TRY(const catalog::Thing* memory_facts, c.catalog.find(catalog::Section::efficiency, "engine-memory"));
   p.host_constant = traffic::SimTime(memory_facts->get<Seconds>("host_constant")->value.value() * double(traffic::kNsPerSecond));
-  return serve::checked(p);
+  return serve::checked(serve::of_one_rank(p, int(s.integer("placement.dp"))));
 }
 
 Result<serve::Goodput> goodput_of(const Settings& s) {
@@ -310,11 +310,14 @@ report::Document document_of(const Settings& s, const serve::Deployment& d, cons
   }
   out.tables.push_back(std::move(t));
   if (asked.skipped_rows > 0) out.notes.push_back(fmt::format("{} bad rows of the file were skipped.", asked.skipped_rows));
-  if (s.integer("placement.dp") > 1)
+  std::string blocks = fmt::format("{} cache blocks of {} tokens", pool.blocks, pool.policy.block_size);
+  if (const auto fixed = serve::capped_blocks(pool.capped, INT64_MAX); fixed > 0)
+    blocks += fmt::format(", of which a sequence holds up to {} for windows and states", fixed);
+  out.notes.push_back(fmt::format("{} {}; step times as in docs/step-time.md.", blocks,
+                                  pool.ranks > 1 ? fmt::format("an attention rank, {} ranks a replica", pool.ranks) : "a replica"));
+  if (pool.ranks > 1)
     out.notes.push_back(
-        "Attention ranks of a replica share one queue and one cache here; limits of the engine are those of the whole replica.");
-  out.notes.push_back(
-      fmt::format("{} cache blocks of {} tokens a replica; step times as in docs/step-time.md.", pool.blocks, pool.policy.block_size));
+        "The router chooses among attention ranks; a replica's ranks take every step together, limits of the engine are of one rank.");
   return out;
 }
 
@@ -411,17 +414,16 @@ Result<Outcome> run_simulate(Context& c) {
 
   const traffic::Requests& q = asked.workload.requests;
   std::int64_t longest = 1;
-  double context = 0;  // of a sequence while it decodes, on average
-  for (std::size_t r = 0; r < q.size(); ++r) {
-    longest = std::max(longest, std::int64_t(q.input_tokens[r]) + q.output_tokens[r]);
-    context += (q.input_tokens[r] + q.output_tokens[r] / 2.0) / double(q.size());
-  }
+  for (std::size_t r = 0; r < q.size(); ++r) longest = std::max(longest, std::int64_t(q.input_tokens[r]) + q.output_tokens[r]);
   step::FormOptions form_options{
       .max_batch = policy.max_num_seqs, .max_tokens = std::max(policy.max_num_batched_tokens, policy.chunk), .max_context = longest};
+  const serve::CacheBlocks cache = serve::cache_blocks(a.subject, placement, policy.block_size);
   serve::Pool pool{.policy = policy,
-                   .blocks = serve::cache_blocks(a.subject, placement, policy.block_size, std::int64_t(context)),
+                   .blocks = cache.blocks,
                    .replicas = int(s.integer("replicas")),
-                   .accelerators = placement.accelerators()};
+                   .accelerators = placement.accelerators(),
+                   .ranks = placement.dp,
+                   .capped = cache.capped};
   if (const auto drafts = s.integer("speculation.draft_tokens"); drafts > 0 || s.has("speculation.acceptance_length")) {
     if (!s.has("speculation.acceptance_length") || s.number("speculation.acceptance_length") > double(drafts + 1))
       return fail(

@@ -2,9 +2,24 @@
 
 namespace jevons::serve {
 
-std::int64_t cache_blocks(const step::Subject& subject, const step::Placement& placement, std::int32_t block_size, std::int64_t context) {
-  if (!step::memory(subject, placement).fits()) return 0;
-  return std::int64_t(step::sequences_that_fit(subject, placement, context) * double(context) / block_size);
+CacheBlocks cache_blocks(const step::Subject& subject, const step::Placement& placement, std::int32_t block_size) {
+  CacheBlocks out;
+  const step::Memory memory = step::memory(subject, placement);
+  if (!memory.fits()) return out;
+  double per_token = 0;
+  for (const auto& g : subject.cache) {
+    const double share = step::rank_share(g, placement.tp) / placement.pp;
+    if (g.stored_cap == 0) per_token += share * model::cache_slope(std::span(&g, 1));
+  }
+  // A model of nothing but states has no block; its states are counted in bytes.
+  out.block_bytes = std::max(1.0, per_token * block_size);
+  out.blocks = std::int64_t(memory.for_cache / out.block_bytes);
+  for (const auto& g : subject.cache) {
+    if (g.stored_cap == 0) continue;
+    const double bytes = step::rank_share(g, placement.tp) / placement.pp * model::cache_fixed(std::span(&g, 1));
+    out.capped.push_back({g.stored_cap * g.tokens_per_entry, bytes / double(g.stored_cap * g.tokens_per_entry) / out.block_bytes});
+  }
+  return out;
 }
 
 }  // namespace jevons::serve

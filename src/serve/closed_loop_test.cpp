@@ -63,7 +63,7 @@ EnginePolicy policy_of(const Row& r) {
 }
 
 // Cache of a row's replica: the memory of its chip at the fraction it was given.
-std::int64_t blocks_of(const catalog::Catalog& facts, const Row& r, int block_size) {
+CacheBlocks blocks_of(const catalog::Catalog& facts, const Row& r, int block_size) {
   const auto model = *model::parse_entry((*facts.find_model(r.at("model")))->json, "case");
   step::Subject s;
   s.model = &model;
@@ -79,9 +79,11 @@ std::int64_t blocks_of(const catalog::Catalog& facts, const Row& r, int block_si
   step::Placement p{std::stoi(r.at("tp")), std::stoi(r.at("pp")), std::stoi(r.at("dp_attention")), std::stoi(r.at("ep"))};
   if (p.dp > 1) p.tp = std::max(1, std::stoi(r.at("n_accelerators")) / p.dp);
   const double whole = r.number("isl") + r.number("osl");
-  const std::int64_t blocks = cache_blocks(s, p, block_size, std::int64_t(whole * 0.75));
+  CacheBlocks cache = cache_blocks(s, p, block_size);
+  cache.blocks *= p.dp;  // the time of these rows is a measured one, of all attention ranks together
   // Where the weights leave no room by our count although the run happened, the cache is not what limits it.
-  return double(blocks) * block_size > whole ? blocks : std::int64_t(whole * 1024) / block_size;
+  if (double(cache.blocks) * block_size <= whole) cache = {std::int64_t(whole * 1024) / block_size, 0, {}};
+  return cache;
 }
 
 struct Speed {
@@ -92,14 +94,14 @@ constexpr double kKappa = 2.5e-5;  // attention's share of a prompt: per pair of
 struct Means {
   double ttft = 0, tpot = 0;
 };
-Means run(const Row& r, const EnginePolicy& base, std::int64_t blocks, const Speed& v, std::uint64_t seeds) {
+Means run(const Row& r, const EnginePolicy& base, const CacheBlocks& cache, const Speed& v, std::uint64_t seeds) {
   EnginePolicy p = base;
   p.host_constant = SimTime(v.host * 1e9);
   const int c = int(r.number("load_value"));
   const auto form = step::form_of({.fixed = v.step, .per_prefill_token = v.token, .per_pair = v.token * kKappa, .prefill_floor = v.floor},
                                   p.max_num_seqs, p.max_num_batched_tokens);
   Deployment d;
-  d.pools = {{p, &form, blocks, 1, 1, 1}};
+  d.pools = {{p, &form, cache.blocks, 1, 1, 1, 1, cache.capped}};
   Means out;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     traffic::Workload w;
@@ -143,7 +145,7 @@ double root(F&& f, double low, double high, double scale) {
 }
 
 // The pure decode step at which the simulated TPOT is the measured one.
-Means solve_step(const Row& r, const EnginePolicy& p, std::int64_t blocks, Speed& v, std::uint64_t seeds = 1) {
+Means solve_step(const Row& r, const EnginePolicy& p, const CacheBlocks& blocks, Speed& v, std::uint64_t seeds = 1) {
   const double wanted = r.number("tpot_ms_mean") * 1e-3;
   Means m;
   v.step = root(
@@ -169,7 +171,7 @@ std::string configuration(const Row& r) {
 struct Prefill {
   const Row& row;
   EnginePolicy policy;
-  std::int64_t blocks;
+  CacheBlocks blocks;
   double excess(Speed& v) const { return solve_step(row, policy, blocks, v, 2).ttft - wanted(); }
   double wanted() const { return row.number("ttft_ms_mean") * 1e-3; }
   void solve(Speed& v, double Speed::* what, double high) const {

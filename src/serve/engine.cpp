@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <variant>
 
@@ -76,6 +77,9 @@ const std::vector<Option>& table() {
       {Engine::trtllm, "capacity-scheduler-policy", set_capacity_policy},
       {Engine::trtllm, "batch-wait-timeout-iters", &P::batch_wait_iters},
       {Engine::trtllm, "batch-wait-max-tokens-ratio", &P::batch_wait_ratio, 0, 1},
+      {Engine::trtllm, "attention-dp-config.enable-balance", &P::adp_balance},
+      {Engine::trtllm, "attention-dp-config.timeout-iters", &P::adp_timeout_iters, 1},
+      {Engine::trtllm, "attention-dp-config.batching-wait-iters", &P::adp_batching_wait_iters},
   };
   return options;
 }
@@ -159,6 +163,14 @@ Result<void> set_option(EnginePolicy& policy, std::string_view flag, std::string
   std::vector<std::string_view> known;
   for (const auto& o : options_of(policy.engine)) known.push_back(o.flag);
   return bad_input(std::string(flag), fmt::format("{} has no such option", name(policy.engine)), fmt::format("{}", fmt::join(known, ", ")));
+}
+
+EnginePolicy of_one_rank(EnginePolicy p, int ranks) {
+  if (ranks == 1 || p.engine != Engine::sglang) return p;
+  p.max_num_seqs = std::max(1, p.max_num_seqs / ranks);
+  p.chunk = std::max(1, p.chunk / ranks);
+  p.schedule_conservativeness *= 0.3;
+  return p;
 }
 
 Result<EnginePolicy> checked(EnginePolicy p) {

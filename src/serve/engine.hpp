@@ -38,13 +38,16 @@ struct EnginePolicy {
   bool enable_prefix_caching = true;
   Admission admission = Admission::prompt;
   Queue queue = Queue::fcfs;
-  std::int32_t lag = 1;                  // 1: the next step is fixed before this one ends (async scheduling, overlap scheduler); 0: not
-  std::int32_t recv_interval = 1;        // SGLang scheduler_recv_interval: passes between looks for new requests
-  std::int32_t batch_wait_iters = 0;     // TensorRT-LLM batch_wait_timeout_iters: passes that context waits for more of it
-  double batch_wait_ratio = 0;           // TensorRT-LLM batch_wait_max_tokens_ratio: … unless this share of the token budget is used
-  double new_token_ratio = 0.7;          // SGLang: share of the longest possible output expected of running requests (start value)
-  double schedule_conservativeness = 1;  // SGLang: factor on it
-  traffic::SimTime host_constant = 0;    // ns from the client's send to the scheduler: HTTP and tokenisation; blocks nothing
+  std::int32_t lag = 1;                 // 1: the next step is fixed before this one ends (async scheduling, overlap scheduler); 0: not
+  std::int32_t recv_interval = 1;       // SGLang scheduler_recv_interval: passes between looks for new requests
+  std::int32_t batch_wait_iters = 0;    // TensorRT-LLM batch_wait_timeout_iters: passes that context waits for more of it
+  double batch_wait_ratio = 0;          // TensorRT-LLM batch_wait_max_tokens_ratio: … unless this share of the token budget is used
+  bool adp_balance = false;             // TensorRT-LLM attention_dp_config.enable_balance: context waits until every rank has some
+  std::int32_t adp_timeout_iters = 50;  // … for at most so many passes
+  std::int32_t adp_batching_wait_iters = 10;  // passes that context waits for more of it once every rank has some
+  double new_token_ratio = 0.7;               // SGLang: share of the longest possible output expected of running requests (start value)
+  double schedule_conservativeness = 1;       // SGLang: factor on it
+  traffic::SimTime host_constant = 0;         // ns from the client's send to the scheduler: HTTP and tokenisation; blocks nothing
 };
 
 /// The defaults of an engine's server, sources at each in engine.cpp. Some depend on the accelerator: its memory in bytes, and whether it
@@ -59,6 +62,11 @@ struct EngineOption {
   bool is_switch = false;  // takes no value
 };
 std::vector<EngineOption> options_of(Engine engine);
+
+/// The rules of one of `ranks` attention ranks: SGLang divides its limits among them, the other engines give them to each. SGLang
+/// server_args.py _handle_data_parallelism (chunked_prefill_size // dp_size, schedule_conservativeness x 0.3), scheduler.py
+/// (max_running_requests // dp_size).
+EnginePolicy of_one_rank(EnginePolicy policy, int ranks);
 
 /// Refuses contradictions, as the engine's own start-up check does. Errors name the flag.
 Result<EnginePolicy> checked(EnginePolicy policy);

@@ -12,6 +12,7 @@ struct Scenario {
   EnginePolicy policy;
   std::int64_t blocks = 0;
   std::int32_t unit = 1, step_tokens = 1;
+  std::vector<CappedCache> capped;
   step::LinearStep speed;
   traffic::Requests requests;
 };
@@ -48,6 +49,7 @@ Scenario draw_scenario(std::uint64_t number, Engine engine) {
   }
   if (between(0, 3) == 0) p.max_model_len = 250;
   x.blocks = between(120, 900) / p.block_size + 2;
+  if (between(0, 3) == 0) x.capped = {{between(1, 60), 0.02 * double(between(0, 9))}, {1, double(between(0, 3))}};
   if (between(0, 3) == 0) x.unit = 10, x.step_tokens = std::int32_t(between(10, 35));
   x.speed = {1e-3, 1e-5, double(between(0, 5)) * 1e-6, 2e-5, double(between(0, 3)) * 1e-8, between(0, 4) == 0 ? 4e-3 : 0.0};
   auto& q = x.requests;
@@ -80,13 +82,13 @@ Scenario draw_scenario(std::uint64_t number, Engine engine) {
 void expect_same(const Scenario& x, std::uint64_t number) {
   const auto form = step::form_of(x.speed, x.policy.max_num_seqs, x.policy.max_num_batched_tokens, x.unit);
   Deployment d;
-  d.pools = {{x.policy, &form, x.blocks, x.step_tokens, 1, 1}};
+  d.pools = {{x.policy, &form, x.blocks, x.step_tokens, 1, 1, 1, x.capped}};
   traffic::Workload w{x.requests, traffic::OpenLoad{}};
   const auto fast = simulate(d, w);
   ASSERT_TRUE(fast) << fast.error().message();
   const auto stepped = simulate(d, w, {.longest_run = 1});
   ASSERT_TRUE(stepped) << stepped.error().message();
-  reference::Stepper slow(x.policy, {&form, x.blocks, x.step_tokens, 0}, x.requests);
+  reference::Stepper slow(x.policy, {&form, x.blocks, x.step_tokens, 0, 1, x.capped}, x.requests);
   slow.run();
   const Counters &a = fast->replicas[0], &b = slow.counters;
   SCOPED_TRACE("scenario " + std::to_string(number));

@@ -79,7 +79,7 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
   std::size_t i = 0;
   std::int64_t slots = 0;
   for (const Pool& p : deployment.pools) {
-    for (int k = 0; k < p.replicas; ++k, ++i) {
+    for (int k = 0; k < p.replicas * p.ranks; ++k, ++i) {
       const Counters& c = sim.replicas[i];
       sum.steps += c.steps;
       sum.prefill_tokens += c.prefill_tokens;
@@ -112,7 +112,7 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
     m.input_tok_s = input / m.makespan_s;
     m.output_tok_s_per_gpu = m.output_tok_s / deployment.accelerators();
     m.output_tok_s_per_user = m.tpot.mean > 0 ? 1 / m.tpot.mean : 0;
-    m.busy = busy_s / (m.makespan_s * deployment.replicas());
+    m.busy = busy_s / (m.makespan_s * deployment.ranks());
     if (goodput.ttft_s || goodput.tpot_s || goodput.e2e_s) {
       m.goodput_rps = met / m.makespan_s;
       m.slo_attainment = met / double(n - first);

@@ -3,67 +3,12 @@
 // The simulator must give the same integers.
 #include <algorithm>
 #include <deque>
-#include <list>
-#include <map>
 #include <vector>
 
+#include "serve/reference_cache_test.hpp"
 #include "serve/replica.hpp"
 
 namespace jevons::serve::reference {
-
-/// All blocks in order of last use, as cached extents (of which the first `used` blocks are in use) and runs without content.
-class Cache {
- public:
-  struct Entry {
-    bool content = false;
-    traffic::BlockId id = 0;
-    std::int64_t blocks = 0, used = 0;
-    int holders = 0;
-  };
-  using Ref = std::list<Entry>::iterator;
-
-  explicit Cache(std::int64_t n) : total{n} { give(n); }
-  std::int64_t free() const {
-    std::int64_t sum = 0;
-    for (const Entry& e : queue) sum += e.blocks - e.used;
-    return sum;
-  }
-  void take(std::int64_t n) {
-    for (; n > 0; --n) {
-      const Ref e = std::find_if(queue.begin(), queue.end(), [](const Entry& x) { return x.blocks > x.used; });
-      --e->blocks;
-      if (e->content) ++evicted;
-      if (e->blocks > 0) continue;
-      if (e->content) known.erase(e->id);
-      queue.erase(e);
-    }
-  }
-  void give(std::int64_t n) { queue.push_back({false, 0, n}); }
-  void hold(Ref e, std::int64_t n) {
-    ++e->holders;
-    e->used = std::max(e->used, n);
-  }
-  void release(Ref e) {
-    if (--e->holders > 0) return;
-    e->used = 0;
-    queue.splice(queue.end(), queue, e);
-  }
-  Ref create(traffic::BlockId id, std::int64_t n) {
-    queue.push_back({true, id, n, n, 1});
-    return known[id] = std::prev(queue.end());
-  }
-  std::int64_t extend(Ref e, std::int64_t n) {
-    if (e->holders != 1) return 0;
-    const std::int64_t more = n - e->used;
-    give(e->blocks - e->used);
-    e->blocks = e->used = n;
-    return more;
-  }
-
-  std::int64_t total, evicted = 0;
-  std::list<Entry> queue;
-  std::map<traffic::BlockId, Ref> known;
-};
 
 struct Job {
   RequestId id;
@@ -72,7 +17,7 @@ struct Job {
   std::int64_t target = 0, done = 0;  // prefill: tokens to push, pushed
   std::int64_t parts = 0;             // decoding: tokens in cache, 1/unit
   std::int64_t left = 0;              // decode steps to schedule
-  std::int64_t blocks = 0, shared = 0;
+  std::int64_t blocks = 0, shared = 0, capped = 0;
   bool decoding = false, retiring = false, gone = false;
   std::vector<std::pair<bool, Cache::Ref>> extents;
 };
@@ -95,7 +40,10 @@ class Stepper {
         unit{m.form->unit()},
         cell{p.block_size * unit} {
     out.resize(q.size());
-    for (RequestId r = 0; r < q.size(); ++r) jobs.push_back({r, q.input_tokens[r], q.output_tokens[r]});
+    for (RequestId r = 0; r < q.size(); ++r) {
+      jobs.push_back({r, q.input_tokens[r], q.output_tokens[r]});
+      jobs[r].capped = capped_blocks(m.capped, jobs[r].prompt + jobs[r].output - 1);
+    }
   }
 
   void run() {
@@ -104,12 +52,8 @@ class Stepper {
     bool idle = true;
     for (;;) {
       deliver(ns_of(now), idle);
-      if (policy.lag == 0) {
-        current = schedule_now(now);
-      } else {
-        current = next.active() ? std::move(next) : schedule_now(now);
-        next = current.active() ? schedule(now) : Step{};
-      }
+      current = next.active() ? std::move(next) : schedule_now(now);
+      next = policy.lag > 0 && current.active() ? schedule(now) : Step{};
       idle = !current.active();
       if (idle) {
         if (arrived == requests.size()) break;
@@ -125,7 +69,6 @@ class Stepper {
 
   Outcomes out;
   Counters counters;
-  std::vector<RequestId> order;  // in which requests finished
 
  private:
   void deliver(SimTime now, bool idle) {
@@ -133,12 +76,10 @@ class Stepper {
       Job& j = jobs[arrived];
       const bool long_ = policy.max_model_len > 0 && j.prompt + j.output > policy.max_model_len;
       const bool wide = !policy.chunked_prefill && j.prompt > policy.max_num_batched_tokens;
-      if (long_ || wide || ceil((j.prompt + j.output - 1) * unit + model.step_tokens - unit) > cache.total) {
-        out.status[arrived] = Status::rejected;
-        ++counters.rejected;
-      } else {
+      if (long_ || wide || whole(&j) > cache.total)
+        out.status[arrived] = Status::rejected, ++counters.rejected;
+      else
         idle || policy.recv_interval == 1 ? enqueue(&j, false) : inbox.push_back(&j);
-      }
     }
   }
   int level(const Job* j) const { return policy.queue == Queue::priority ? requests.tenants[requests.tenant[j->id]].priority : 0; }
@@ -148,6 +89,17 @@ class Stepper {
   }
   std::int64_t ceil(std::int64_t parts) const { return (parts + cell - 1) / cell; }
   bool reserves() const { return policy.admission == Admission::whole_request; }
+  bool estimates() const { return policy.admission == Admission::estimate; }
+  bool prefixes() const { return policy.enable_prefix_caching && requests.prefix.known(); }
+  std::int64_t blocks_in(const traffic::BlockRun& run) const { return run.count * (requests.prefix.block_tokens / policy.block_size); }
+  // Blocks that a request has at its end; more than now with `parts` cached; more over `steps` decode steps of all.
+  std::int64_t whole(const Job* j) const { return j->capped + ceil((j->prompt + j->output - 1) * unit + model.step_tokens - unit); }
+  std::int64_t more(const Job* j, std::int64_t parts) const { return reserves() ? 0 : j->capped + ceil(parts) - j->blocks; }
+  std::int64_t growth(std::int64_t steps) const {
+    std::int64_t n = 0;
+    for (const Job* j : running) n += j->decoding ? more(j, j->parts + steps * model.step_tokens) : 0;
+    return n;
+  }
 
   step::Ticks duration(const Step& s) const {
     const int b = int(s.decodes.size());
@@ -178,7 +130,6 @@ class Stepper {
       out.finished[j->id] = now;
       out.status[j->id] = Status::finished;
       ++counters.finished;
-      order.push_back(j->id);
       if (!j->gone) release(j);
     }
   }
@@ -202,43 +153,27 @@ class Stepper {
     j->decoding = false;
     full = false;
     if (j->gone) return;
-    if (estimates())
-      waiting.push_back(j);
-    else
-      enqueue(j, true);
+    estimates() ? waiting.push_back(j) : enqueue(j, true);
   }
-  bool estimates() const { return policy.admission == Admission::estimate; }
-
   void retract() {
-    const auto need = [&](std::int64_t steps) {
-      std::int64_t n = 0;
-      for (const Job* j : running) n += j->decoding ? ceil(j->parts + steps * model.step_tokens) - j->blocks : 0;
-      return n;
+    if (growth(1) <= cache.free()) return;
+    const auto decoding = [this] {
+      std::vector<Job*> all;
+      std::copy_if(running.begin(), running.end(), std::back_inserter(all), [](const Job* j) { return j->decoding; });
+      return all;
     };
-    if (need(1) <= cache.free()) return;
-    std::vector<Job*> decoding;
-    const auto collect = [&] {
-      decoding.clear();
-      for (Job* j : running) {
-        if (j->decoding) decoding.push_back(j);
-      }
-    };
-    for (collect(); decoding.size() > 1 && need(20) > cache.free(); collect()) {
-      preempt(*std::min_element(decoding.begin(), decoding.end(), [&](const Job* a, const Job* b) {
+    for (auto all = decoding(); all.size() > 1 && growth(20) > cache.free(); all = decoding()) {
+      preempt(*std::min_element(all.begin(), all.end(), [&](const Job* a, const Job* b) {
         const std::int64_t x = a->parts - a->prompt * unit, y = b->parts - b->prompt * unit;
         return x != y ? x < y : a->prompt > b->prompt;
       }));
     }
     std::int64_t made = 0, most = 0;
-    for (const Job* j : decoding) made += (j->parts - j->prompt * unit) / unit + 21, most += j->output;
-    if (most > 0) ratio = std::min(std::int64_t{1'000'000'000}, made * 1'000'000'000 / most);
+    for (const Job* j : decoding()) made += (j->parts - j->prompt * unit) / unit + 21, most += j->output;
+    if (most > 0) ratio = std::min(kGiga, made * kGiga / most);
   }
   Job* victim() const {
-    Job* worst = running.back();
-    for (auto it = running.rbegin(); it != running.rend(); ++it) {
-      if (level(*it) > level(worst)) worst = *it;
-    }
-    return worst;
+    return *std::max_element(running.rbegin(), running.rend(), [&](Job* a, Job* b) { return level(a) < level(b); });
   }
 
   Step schedule_now(Instant now) {
@@ -263,9 +198,7 @@ class Stepper {
     if (policy.prefill_first) {
       chunk(s, budget);
       if (!preempted) admit(now, s, budget);
-      if (s.prefill == 0) {
-        decode(s, budget);
-      }
+      if (s.prefill == 0) decode(s, budget);
     } else {
       if (policy.queue == Queue::priority) {  // room for all first: which of them is least urgent does not depend on the loop's position
         while (needed(budget) > cache.free()) preempt(victim());
@@ -274,21 +207,29 @@ class Stepper {
       chunk(s, budget);
       if (!preempted && !holds(s, budget)) admit(now, s, budget);
     }
-    note_peaks();
     pushed = s.prefill > 0;
-    return s;
-  }
-  void note_peaks() {
     counters.peak_blocks = std::max(counters.peak_blocks, cache.total - cache.free());
     counters.peak_running = std::max<std::int64_t>(counters.peak_running, std::int64_t(running.size()));
+    return s;
   }
   std::int64_t needed(std::int64_t budget) const {
-    std::int64_t n = 0;
-    for (const Job* j : running) n += j->decoding ? ceil(j->parts + model.step_tokens) - j->blocks : 0, budget -= j->decoding ? 1 : 0;
+    std::int64_t n = growth(1);
+    for (const Job* j : running) budget -= j->decoding ? 1 : 0;
     for (const Job* j : running) {
-      if (j->done < j->target) n += reserves() ? 0 : ceil((j->done + std::min(j->target - j->done, budget)) * unit) - j->blocks;
+      if (j->done < j->target) n += more(j, (j->done + std::min(j->target - j->done, budget)) * unit);
     }
-    return reserves() ? 0 : n;
+    return n;
+  }
+  // Takes the blocks for j, preempting others for them; false: j itself had to go.
+  bool take(Job* j, std::int64_t need) {
+    while (need > cache.free()) {
+      Job* v = victim();
+      preempt(v);
+      if (v == j) return false;
+    }
+    cache.take(need);
+    j->blocks += need;
+    return true;
   }
 
   void decode(Step& s, std::int64_t& budget) {
@@ -296,16 +237,7 @@ class Stepper {
     for (std::size_t i = 0; i < running.size(); ++i) {
       Job* j = running[i];
       if (!j->decoding) continue;
-      const std::int64_t need = reserves() ? 0 : ceil(j->parts + model.step_tokens) - j->blocks;
-      bool lost = false;
-      while (need > cache.free() && !lost) {
-        Job* v = victim();
-        preempt(v);
-        lost = v == j;
-      }
-      if (lost) break;
-      cache.take(need);
-      j->blocks += need;
+      if (!take(j, more(j, j->parts + model.step_tokens))) break;
       s.decodes.push_back(j);
       s.sum += j->parts;
       --budget;
@@ -323,23 +255,14 @@ class Stepper {
     s.retiring.push_back(j);
   }
 
-  void chunk(Step& s, std::int64_t& budget) {
-    for (std::size_t i = 0; i < running.size() && budget > 0; ++i) {
-      Job* j = running[i];
-      if (j->done == j->target) continue;
-      const std::int64_t n = std::min(j->target - j->done, budget);
-      const std::int64_t need = reserves() ? 0 : ceil((j->done + n) * unit) - j->blocks;
-      while (need > cache.free()) {
-        Job* v = victim();
-        preempt(v);
-        if (v == j) return;
-      }
-      cache.take(need);
-      j->blocks += need;
-      push(j, n, s);
-      budget -= n;
-      return;  // one prompt at a time is pushed in part
-    }
+  void chunk(Step& s, std::int64_t& budget) {  // one prompt at a time is pushed in part
+    const auto part = std::find_if(running.begin(), running.end(), [](const Job* j) { return j->done < j->target; });
+    if (part == running.end() || budget <= 0) return;
+    Job* j = *part;
+    const std::int64_t n = std::min(j->target - j->done, budget);
+    if (!take(j, more(j, (j->done + n) * unit))) return;
+    push(j, n, s);
+    budget -= n;
   }
   void push(Job* j, std::int64_t n, Step& s) {
     s.prefill += int(n);
@@ -363,7 +286,7 @@ class Stepper {
     std::int64_t tokens = 0, free = cache.free(), places = policy.max_num_seqs - std::int64_t(running.size());
     for (const Job* j : waiting) {
       const std::int64_t target = j->prompt + j->made, n = policy.chunked_prefill ? std::min(target, budget - tokens) : target;
-      const std::int64_t blocks = ceil((reserves() ? j->prompt + j->output - 1 : n) * unit + (reserves() ? model.step_tokens - unit : 0));
+      const std::int64_t blocks = reserves() ? whole(j) : j->capped + ceil(n * unit);
       if (n <= 0 || n > budget - tokens || blocks > free || places-- == 0) break;
       tokens += n;
       free -= blocks;
@@ -386,18 +309,15 @@ class Stepper {
       const std::int64_t target = j->prompt + j->made;
       std::int64_t rest = (target - 1) / policy.block_size, hit = 0, unused = 0;
       std::vector<std::pair<Cache::Ref, std::int64_t>> found;
-      if (policy.enable_prefix_caching && requests.prefix.known()) {
-        for (const auto& run : requests.prefix.of(j->id)) {
-          const auto e = cache.known.find(run.first);
-          if (e == cache.known.end() || rest == 0) break;
-          const std::int64_t length = run.count * (requests.prefix.block_tokens / policy.block_size);
-          const std::int64_t n = std::min({e->second->blocks, length, rest});
-          found.push_back({e->second, n});
-          hit += n;
-          rest -= n;
-          unused += std::max<std::int64_t>(0, n - e->second->used);
-          if (n < length) break;
-        }
+      for (const auto& run : prefixes() ? requests.prefix.of(j->id) : std::span<const traffic::BlockRun>{}) {
+        const auto e = cache.known.find(run.first);
+        if (e == cache.known.end() || rest == 0) break;
+        const std::int64_t n = std::min({e->second->blocks, blocks_in(run), rest});
+        found.push_back({e->second, n});
+        hit += n;
+        rest -= n;
+        unused += std::max<std::int64_t>(0, n - e->second->used);
+        if (n < blocks_in(run)) break;
       }
       const std::int64_t cached = hit * policy.block_size, fresh = target - cached;
       if (!policy.chunked_prefill && fresh > budget) {
@@ -405,12 +325,12 @@ class Stepper {
         return;
       }
       const std::int64_t n = std::min(fresh, budget);
-      const std::int64_t first = ceil((cached + n) * unit), whole = ceil((j->prompt + j->output - 1) * unit + model.step_tokens - unit);
-      const std::int64_t asked = reserves() ? whole : policy.admission == Admission::prompt ? ceil(target * unit) : first;
-      const std::int64_t may_need = fresh + std::min<std::int64_t>(j->output - j->made, 4096), giga = 1'000'000'000;
-      const bool too_many = estimates() && may_need * giga >= cache.free() * policy.block_size * giga - expected;
+      const std::int64_t first = j->capped + ceil((cached + n) * unit);
+      const std::int64_t asked = reserves() ? whole(j) : policy.admission == Admission::prompt ? j->capped + ceil(target * unit) : first;
+      const std::int64_t may_need = fresh + std::min<std::int64_t>(j->output - j->made, 4096);
+      const bool too_many = estimates() && may_need * kGiga >= cache.free() * policy.block_size * kGiga - expected;
       if (asked - hit + unused > cache.free() || (too_many && !running.empty())) return;
-      expected += (may_need - n) * giga;
+      expected += (may_need - n) * kGiga;
       full = false;
       waiting.pop_front();
       for (const auto& [e, used] : found) {
@@ -419,7 +339,7 @@ class Stepper {
       }
       j->target = target;
       j->done = cached;
-      j->blocks = reserves() ? whole : first;
+      j->blocks = reserves() ? whole(j) : first;
       j->shared = hit;
       cache.take(j->blocks - hit);
       running.push_back(j);
@@ -435,12 +355,11 @@ class Stepper {
   }
 
   void remember(Job* j, std::int64_t tokens) {
-    if (!policy.enable_prefix_caching || !requests.prefix.known()) return;
+    if (!prefixes()) return;
     std::int64_t begin = 0;
     std::size_t k = 0;
     for (const auto& run : requests.prefix.of(j->id)) {
-      const std::int64_t length = run.count * (requests.prefix.block_tokens / policy.block_size);
-      const std::int64_t wanted = std::min(tokens / policy.block_size - begin, length);
+      const std::int64_t wanted = std::min(tokens / policy.block_size - begin, blocks_in(run));
       if (wanted <= 0) return;
       if (k == j->extents.size()) {
         if (cache.known.contains(run.first)) {
@@ -452,11 +371,12 @@ class Stepper {
       } else if (auto& [own, e] = j->extents[k]; own && wanted > e->blocks) {
         j->shared += cache.extend(e, wanted);
       }
-      begin += length;
+      begin += blocks_in(run);
       ++k;
     }
   }
 
+  static constexpr std::int64_t kGiga = 1'000'000'000;
   const EnginePolicy policy;
   const ReplicaModel model;
   const traffic::Requests& requests;
@@ -472,8 +392,7 @@ class Stepper {
   std::vector<Job*> inbox;
   std::int64_t passes = 0;
   bool pushed = false, full = false;
-  const std::int64_t first_ratio =
-      std::min<std::int64_t>(1'000'000'000, std::int64_t(policy.new_token_ratio* policy.schedule_conservativeness * 1e9));
+  const std::int64_t first_ratio = std::min(kGiga, std::int64_t(policy.new_token_ratio* policy.schedule_conservativeness * 1e9));
   const std::int64_t least_ratio = first_ratio * 14 / 100;
   std::int64_t ratio = first_ratio;
 };

@@ -53,22 +53,13 @@ void Replica::Composition::clear() {
 }
 
 void Replica::arrive(RequestId r, SimTime now) {
-  outcomes_.replica[r] = std::uint16_t(model_.index);
-  const std::int64_t input = requests_.input_tokens[r], output = requests_.output_tokens[r];
-  const std::int64_t most = input + output - 1;  // the last token is never cached
-  const bool too_long = policy_.max_model_len > 0 && input + output > policy_.max_model_len;
-  const bool too_wide = !policy_.chunked_prefill && input > policy_.max_num_batched_tokens;
-  if (too_long || too_wide || cells(most * unit_ + step_ - unit_) > pool_.total()) {
-    outcomes_.status[r] = Status::rejected;
-    ++count_.rejected;
-    return;
-  }
   const bool idle = steps_ == 0;
-  const bool leads = idle || policy_.recv_interval == 1 ? enqueue(r, false) : post(r);
+  const bool may_change = enter(r);
+  if (outcomes_.status[r] == Status::rejected) return;
   if (idle) {
     if (!woken_) end_ = std::max(end_, instant_of(now));
     woken_ = true;
-  } else if (steps_ > 1 && (!blocked_ || leads || policy_.recv_interval > 1)) {
+  } else if (steps_ > 1 && may_change) {
     // The first decision at or after `now` can differ, so the run of equal steps ends there.
     const auto& form = *model_.form;
     const std::int64_t growth_sum = step_ * current_.decodes;
@@ -81,6 +72,22 @@ void Replica::arrive(RequestId r, SimTime now) {
   }
 }
 
+// Rejects or queues a request; true if it may change the coming decisions.
+bool Replica::enter(RequestId r) {
+  outcomes_.replica[r] = std::uint16_t(model_.index);
+  const std::int64_t input = requests_.input_tokens[r], output = requests_.output_tokens[r];
+  const std::int64_t most = input + output - 1;  // the last token is never cached
+  const bool too_long = policy_.max_model_len > 0 && input + output > policy_.max_model_len;
+  const bool too_wide = !policy_.chunked_prefill && input > policy_.max_num_batched_tokens;
+  if (too_long || too_wide || cells(most * unit_ + step_ - unit_) + capped(r) > pool_.total()) {
+    outcomes_.status[r] = Status::rejected;
+    ++count_.rejected;
+    return false;
+  }
+  const bool leads = steps_ == 0 || policy_.recv_interval == 1 ? enqueue(r, false) : post(r);
+  return !blocked_ || leads || policy_.recv_interval > 1;
+}
+
 // The first of the coming decisions, from number n on, that looks for new requests.
 std::int64_t Replica::looks_after(std::int64_t n) const {
   const std::int64_t r = policy_.recv_interval;
@@ -88,6 +95,17 @@ std::int64_t Replica::looks_after(std::int64_t n) const {
 }
 
 void Replica::advance(std::vector<RequestId>& finished) {
+  settle(finished);
+  begin();
+  look_ahead();
+  steps_ = equal_steps();
+  if (steps_ == 0) return;
+  end_ = start_ + (steps_ == 1 ? time_of(current_)
+                               : model_.form->run(current_.decodes, current_.sum, step_ * current_.decodes, steps_, kForever).ticks);
+}
+
+// The planned steps have run: their tokens are there.
+void Replica::settle(std::vector<RequestId>& finished) {
   finished_ = &finished;
   if (steps_ > 0) {
     const std::int64_t taken = steps_ > 1 ? growth(steps_ - 1) : 0;
@@ -104,18 +122,22 @@ void Replica::advance(std::vector<RequestId>& finished) {
   }
   start_ = end_;
   woken_ = false;
-  if (policy_.lag == 0) {
-    schedule_now();
-  } else {
-    // vLLM core.py step_with_batch_queue, SGLang event_loop_overlap: the step after the one that starts now is fixed now.
-    std::swap(current_, pending_);
-    if (!current_.active) schedule_now();
-    if (current_.active)
-      schedule(pending_, &current_);
-    else
-      pending_.clear();
-  }
-  plan();
+}
+
+// The step that starts now.
+void Replica::begin() {
+  if (policy_.lag == 0) return schedule_now();
+  // vLLM core.py step_with_batch_queue, SGLang event_loop_overlap: the step after the one that starts now is fixed now.
+  std::swap(current_, pending_);
+  if (!current_.active) schedule_now();
+}
+
+void Replica::look_ahead() {
+  if (policy_.lag == 0) return;
+  if (current_.active)
+    schedule(pending_, &current_);
+  else
+    pending_.clear();
 }
 
 // A decision that only preempted leaves an empty step, which takes no time: the engine decides again.
@@ -127,19 +149,14 @@ void Replica::schedule_now() {
 }
 
 // How many steps until a decision can differ from "everything decodes on".
-void Replica::plan() {
-  steps_ = current_.active ? 1 : 0;
-  if (steps_ == 0) return;
+std::int64_t Replica::equal_steps() const {
+  if (!current_.active) return 0;
   const bool same =
       current_.plain() && (policy_.lag == 0 || pending_.plain()) && !preempted_ && !held_ && (waiting_ == inbox_.size || blocked_);
-  if (!same) {
-    end_ = start_ + time_of(current_);
-    return;
-  }
+  if (!same) return 1;
   std::int64_t steps = due_.front().last - composed_;
   if (inbox_.size > 0) steps = std::min(steps, looks_after(1));
-  steps_ = 1 + growth_limit(std::min(steps, model_.longest_run) - 1);
-  end_ = start_ + model_.form->run(current_.decodes, current_.sum, step_ * current_.decodes, steps_, kForever).ticks;
+  return 1 + growth_limit(std::min(steps, model_.longest_run) - 1);
 }
 
 step::Ticks Replica::time_of(const Composition& c) const {
@@ -165,6 +182,8 @@ void Replica::account(std::int64_t taken) {
   if (c.decodes == 0) return;
   if (steps_ == 1)
     itl_.add(step::Ticks(ticks), c.decodes);
+  else if (pace_.set)
+    itl_.add_run(pace_.first, pace_.last, steps_, c.decodes);
   else
     itl_.add_run(model_.form->decode_time(c.decodes, c.sum), model_.form->decode_time(c.decodes, c.sum + g * (steps_ - 1)), steps_,
                  c.decodes);

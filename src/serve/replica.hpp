@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "serve/block_pool.hpp"
+#include "serve/cache_blocks.hpp"
 #include "serve/engine.hpp"
 #include "serve/outcomes.hpp"
 
@@ -19,6 +20,7 @@ struct ReplicaModel {
   std::int32_t step_tokens = 1;  // tokens that a decode step yields per sequence, in 1/form->unit() tokens (speculation: acceptance length)
   std::uint32_t index = 0;       // this replica's number in `Outcomes::replica`
   std::int64_t longest_run = INT64_MAX;  // steps taken at once; 1 steps one by one, to the same end
+  std::vector<CappedCache> capped = {};  // caches of a sequence that do not grow with it
 };
 
 class Replica {
@@ -50,6 +52,7 @@ class Replica {
   std::int32_t cached_tokens(RequestId r) const;
 
  private:
+  friend class Lockstep;  // several of them as the attention ranks of one replica
   using Slot = std::uint32_t;
   static constexpr Slot kNoSlot = ~Slot{0};
   static constexpr std::int64_t kRatio = 1'000'000'000;  // new-token ratios are counted in its parts
@@ -64,6 +67,7 @@ class Replica {
     std::int64_t anchor = 0;       // decoding: tokens in cache before decode composition k are anchor + k·step_tokens (1/unit tokens)
     std::int64_t last = 0;         // decoding: number of the composition that makes its last token
     std::int64_t held_blocks = 0;  // reserved at admission (whole_request), else 0
+    std::int64_t capped = 0;       // of caches that do not grow
     std::int64_t shared = 0;       // blocks in held extents
     Slot previous = kNoSlot, next = kNoSlot;  // in order of admission
     bool decoding = false;
@@ -92,6 +96,11 @@ class Replica {
     bool operator<(const Due& o) const { return last != o.last ? last > o.last : order > o.order; }  // for a min-heap
   };
 
+  bool enter(RequestId r);
+  void settle(std::vector<RequestId>& finished);
+  void begin();
+  void look_ahead();
+  std::int64_t equal_steps() const;
   void schedule(Composition& c, Composition* in_flight);
   void schedule_now();
   void receive();
@@ -113,15 +122,19 @@ class Replica {
   void outputs(Composition& c);
   void finish(RequestId r);
   void free_slot(Slot s);
-  void plan();
   void account(std::int64_t taken);
   void compose(std::int64_t steps);
   step::Ticks time_of(const Composition& c) const;
 
   std::int64_t growth(std::int64_t steps) const;
   std::int64_t growth_limit(std::int64_t steps) const;
+  bool has_context() const;
   std::int64_t blocks_of(const Running& r) const;
   std::int64_t cells(std::int64_t part_tokens) const { return (part_tokens + cell_ - 1) / cell_; }
+  std::int64_t capped(RequestId r) const {
+    return model_.capped.empty() ? 0
+                                 : capped_blocks(model_.capped, std::int64_t(requests_.input_tokens[r]) + requests_.output_tokens[r] - 1);
+  }
   struct Hit {
     std::int64_t blocks = 0;  // found
     std::int64_t unused = 0;  // of these in use by nobody
@@ -132,6 +145,7 @@ class Replica {
     std::int64_t found = 0;           // of these cached
     int tokens = 0;                   // to push now; 0: does not fit the step's budget
     std::int64_t now = 0, whole = 0;  // blocks that it holds after this step, and at its end
+    std::int64_t capped = 0;          // of these for caches that do not grow
     std::int64_t blocks = 0;          // that must be free
     std::int64_t expected = 0;        // SGLang: tokens it may need
   };
@@ -144,7 +158,7 @@ class Replica {
   bool enqueue(RequestId r, bool front);
   bool post(RequestId r);
   std::int64_t looks_after(std::int64_t n) const;
-  Line& head_line();
+  const Line& head_line() const;
   void pop_head();
 
   const EnginePolicy policy_;
@@ -183,6 +197,7 @@ class Replica {
   bool blocked_ = false;    // waiting requests cannot be admitted before something finishes
   bool preempted_ = false;  // in the last schedule call
   bool held_ = false;       // waiting requests are held back for more of them
+  bool hold_ = false;       // … by the other attention ranks
   bool full_ = false;       // SGLang: nothing is admitted before a request ends
   bool pushed_ = false;     // the last decision was a step with prompt tokens
   std::int32_t recv_count_ = 0, batch_waited_ = 0;
@@ -193,6 +208,11 @@ class Replica {
   } ratio_;
   std::int64_t new_token_ratio_ = 0;
   Composition* in_flight_ = nullptr;  // runs while the next one is fixed (lag)
+  // As an attention rank: what the first and the last of the planned steps take, all ranks together.
+  struct Pace {
+    bool set = false;
+    step::Ticks first = 0, last = 0;
+  } pace_;
   std::vector<RequestId>* finished_ = nullptr;
 
   Counters count_;

@@ -21,8 +21,9 @@ enum class Routing : std::uint8_t {
 std::string_view name(Routing r);
 Result<Routing> parse_routing(std::string_view text);
 
-/// Sees the replicas as they are at the moment of routing. Prefix-aware routing considers the replicas that were last sent the same leading
-/// content (a router's own index, as SGLang's approximate tree; up to four each) and the least outstanding one.
+/// Sees queues as they are at the moment of routing, and cache use as of a replica's last event (engines report it no more often).
+/// Prefix-aware routing considers the replicas that were last sent the same leading content (a router's own index, as SGLang's approximate
+/// tree; up to four each) and the least outstanding one.
 class Router {
  public:
   Router(Routing routing, const std::vector<Replica*>& replicas, const traffic::Requests& requests, Seed seed, std::uint64_t replication);

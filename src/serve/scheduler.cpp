@@ -17,7 +17,10 @@ void Replica::schedule(Composition& c, Composition* in_flight) {
   if (recv_count_ >= policy_.recv_interval) receive();
   int budget = policy_.max_num_batched_tokens;
   if (policy_.chunk > 0) budget = std::min(budget, policy_.chunk);
-  if (policy_.prefill_first) {
+  if (hold_) {
+    schedule_decodes(c, budget);
+    held_ = true;
+  } else if (policy_.prefill_first) {
     schedule_chunk(c, budget);
     if (!preempted_) schedule_waiting(c, budget);
     if (c.prefill_tokens == 0) schedule_decodes(c, budget);
@@ -163,6 +166,14 @@ bool Replica::waits_for_more(const Composition& c, int budget) {
   return held_ = true;
 }
 
+// Whether prompt tokens would be pushed now, if nothing held them back.
+bool Replica::has_context() const {
+  if (partial_ != kNoSlot) return true;
+  if (waiting_ == inbox_.size || running_ == policy_.max_num_seqs) return false;
+  const Want w = wanted(head_line().first, policy_.max_num_batched_tokens - decoding_);
+  return w.tokens > 0 && w.blocks <= pool_.free();
+}
+
 void Replica::schedule_waiting(Composition& c, int& budget) {
   if (waiting_ == inbox_.size) return;
   if (full_ && running_ > 0) {
@@ -192,10 +203,11 @@ Replica::Want Replica::wanted(RequestId r, int budget) const {
   const std::int64_t fresh = w.target - w.found;
   if (!policy_.chunked_prefill && fresh > budget) return w;
   w.tokens = int(std::min<std::int64_t>(fresh, budget));
-  w.now = cells((w.found + w.tokens) * unit_);
-  w.whole = cells((std::int64_t(requests_.input_tokens[r]) + requests_.output_tokens[r] - 1) * unit_ + step_ - unit_);
+  w.capped = capped(r);
+  w.now = cells((w.found + w.tokens) * unit_) + w.capped;
+  w.whole = cells((std::int64_t(requests_.input_tokens[r]) + requests_.output_tokens[r] - 1) * unit_ + step_ - unit_) + w.capped;
   const std::int64_t asked = policy_.admission == Admission::whole_request ? w.whole
-                             : policy_.admission == Admission::prompt      ? cells(w.target * unit_)
+                             : policy_.admission == Admission::prompt      ? cells(w.target * unit_) + w.capped
                                                                            : w.now;
   w.blocks = asked - w.hit.blocks + w.hit.unused;
   w.expected = fresh + std::min<std::int64_t>(requests_.output_tokens[r] - outcomes_.made[r], kClipNewTokens);
@@ -230,6 +242,7 @@ bool Replica::admit(RequestId r, Composition& c, int& budget) {
   x.shared = w.hit.blocks;
   x.decoding = false;
   x.extents.clear();
+  x.capped = w.capped;
   x.held_blocks = policy_.admission == Admission::whole_request ? w.whole : 0;
   if (w.hit.blocks > 0) hold_prefix(x);
   pool_.take((x.held_blocks > 0 ? w.whole : w.now) - w.hit.blocks);
@@ -332,7 +345,7 @@ void Replica::preempt(Slot s) {
     const std::int64_t cached = r.anchor + composed_ * step_;
     outcomes_.made[id] =
         std::int32_t(std::min<std::int64_t>(cached / unit_ - requests_.input_tokens[id] + 1, requests_.output_tokens[id] - 1));
-    outcomes_.finished[id] = ns_of(start_ + (in_flight_ != nullptr ? time_of(*in_flight_) : 0));
+    outcomes_.finished[id] = ns_of(start_ + (in_flight_ == nullptr ? 0 : pace_.set ? pace_.first : time_of(*in_flight_)));
     due_.erase(std::find_if(due_.begin(), due_.end(), [s](const Due& d) { return d.slot == s; }));
     std::make_heap(due_.begin(), due_.end());
     leave_decoding(s);
@@ -344,8 +357,7 @@ void Replica::preempt(Slot s) {
 
 std::int64_t Replica::blocks_of(const Running& r) const {
   if (r.held_blocks > 0) return r.held_blocks;
-  if (r.computed < r.target) return cells(r.computed * unit_);
-  return cells(r.anchor + std::min(composed_, r.last) * step_);
+  return r.capped + cells(r.computed < r.target ? r.computed * unit_ : r.anchor + std::min(composed_, r.last) * step_);
 }
 
 void Replica::free_slot(Slot s) {
@@ -452,15 +464,15 @@ bool Replica::post(RequestId r) {
   return false;
 }
 
-Replica::Line& Replica::head_line() {
-  for (Line& line : lines_) {
+const Replica::Line& Replica::head_line() const {
+  for (const Line& line : lines_) {
     if (line.size > 0) return line;
   }
   throw_internal("a waiting request is in a line");
 }
 
 void Replica::pop_head() {
-  Line& line = head_line();
+  Line& line = const_cast<Line&>(head_line());
   waiting_tokens_ -= requests_.input_tokens[line.first];
   line.first = outcomes_.link[line.first];
   --line.size;

@@ -4,12 +4,18 @@
 #include <optional>
 
 #include "serve/events.hpp"
+#include "serve/lockstep.hpp"
 
 namespace jevons::serve {
 
 int Deployment::replicas() const {
   int n = 0;
   for (const Pool& p : pools) n += p.replicas;
+  return n;
+}
+int Deployment::ranks() const {
+  int n = 0;
+  for (const Pool& p : pools) n += p.replicas * p.ranks;
   return n;
 }
 int Deployment::accelerators() const {
@@ -103,9 +109,14 @@ class Clients {
 
 Result<void> check(const Deployment& d, const traffic::Workload& w) {
   if (d.replicas() < 1) return bad_input("replicas", "no replica to serve with", "at least one");
-  if (d.replicas() > 65535) return bad_input("replicas", "too many", "at most 65535");
+  if (d.ranks() > 65535) return bad_input("replicas", "too many", "at most 65535 attention ranks in all");
   for (const Pool& p : d.pools) {
     JEVONS_CHECK(checked(p.policy));
+    // TensorRT-LLM pyexecutor/scheduler/scheduler.py schedule_step: one rule for attention data parallelism, another for the rest.
+    if (p.ranks > 1 && p.policy.batch_wait_iters > 0)
+      return bad_input("batch-wait-timeout-iters", "has no effect with attention data parallelism", "attention-dp-config.timeout-iters");
+    if (p.ranks == 1 && p.policy.adp_balance)
+      return bad_input("attention-dp-config.enable-balance", "has no effect with one attention rank", "a dp of 2 and more");
     const std::int32_t content = w.requests.prefix.block_tokens;
     if (p.policy.enable_prefix_caching && content > 0 && content % p.policy.block_size != 0) {
       return bad_input("block-size", std::to_string(p.policy.block_size),
@@ -127,12 +138,19 @@ Result<Simulation> simulate(const Deployment& deployment, const traffic::Workloa
   out.outcomes.resize(n);
 
   std::vector<std::unique_ptr<Replica>> owned;
-  std::vector<Replica*> replicas;
+  std::vector<Replica*> replicas;  // attention ranks of one replica side by side
+  std::vector<std::unique_ptr<Lockstep>> together;
+  std::vector<Lockstep*> group;  // of each rank; null: alone
   for (const Pool& p : deployment.pools) {
     for (int i = 0; i < p.replicas; ++i) {
-      const ReplicaModel model{p.form, p.blocks, p.step_tokens, std::uint32_t(owned.size()), options.longest_run};
-      owned.push_back(std::make_unique<Replica>(p.policy, model, requests, out.outcomes, out.itl));
-      replicas.push_back(owned.back().get());
+      for (int k = 0; k < p.ranks; ++k) {
+        const ReplicaModel model{p.form, p.blocks, p.step_tokens, std::uint32_t(owned.size()), options.longest_run, p.capped};
+        owned.push_back(std::make_unique<Replica>(p.policy, model, requests, out.outcomes, out.itl));
+        replicas.push_back(owned.back().get());
+      }
+      if (p.ranks > 1)
+        together.push_back(std::make_unique<Lockstep>(std::vector(replicas.end() - p.ranks, replicas.end()), *p.form, p.policy));
+      group.insert(group.end(), std::size_t(p.ranks), p.ranks > 1 ? together.back().get() : nullptr);
     }
   }
   Router router(deployment.routing, replicas, requests, options.seed, options.replication);
@@ -141,6 +159,7 @@ Result<Simulation> simulate(const Deployment& deployment, const traffic::Workloa
   Clients clients(workload, events, out.outcomes);
   if (const auto* closed = std::get_if<traffic::ClosedLoad>(&workload.load)) {
     for (Replica* r : replicas) r->sleep_until(closed->cold_start);
+    for (auto& t : together) t->sleep_until(closed->cold_start);
   }
   const SimTime host = deployment.pools.front().policy.host_constant;
 
@@ -153,9 +172,11 @@ Result<Simulation> simulate(const Deployment& deployment, const traffic::Workloa
   };
   const auto arrive = [&](RequestId r, SimTime now) {
     const std::uint32_t to = replicas.size() == 1 ? 0 : router.choose(r);
-    replicas[to]->arrive(r, now);
+    Lockstep* const ranks = group[to];
+    const std::uint32_t player = ranks == nullptr ? to : ranks->first();
+    ranks == nullptr ? replicas[to]->arrive(r, now) : ranks->arrive(to - player, r, now);
     if (out.outcomes.status[r] == Status::rejected) finished.push_back(r), settle(now);
-    clock.set(to, replicas[to]->next());
+    clock.set(player, ranks == nullptr ? replicas[to]->next() : ranks->next());
     if (replicas.size() > 1) router.changed(to);
   };
 
@@ -185,10 +206,13 @@ Result<Simulation> simulate(const Deployment& deployment, const traffic::Workloa
       }
     } else {
       const std::uint32_t i = clock.first();
-      replicas[i]->advance(finished);
+      Lockstep* const ranks = group[i];
+      ranks == nullptr ? replicas[i]->advance(finished) : ranks->advance(finished);
       settle(now);
-      clock.set(i, replicas[i]->next());
-      if (replicas.size() > 1) router.changed(i);
+      clock.set(i, ranks == nullptr ? replicas[i]->next() : ranks->next());
+      if (replicas.size() > 1) {
+        for (std::uint32_t k = 0; k < (ranks == nullptr ? 1 : ranks->size()); ++k) router.changed(i + k);
+      }
       if (done >= next_report) {
         next_report += RunOptions::kProgressEvery;
         if (options.progress) options.progress(done, n);

@@ -18,12 +18,15 @@ struct Pool {
   std::int32_t step_tokens = 1;  // yield of a decode step per sequence, in 1/form->unit() tokens
   int replicas = 1;
   int accelerators = 1;  // of one replica
+  int ranks = 1;         // attention ranks of one replica; blocks, form and the policy's limits are of one of them
+  std::vector<CappedCache> capped = {};
 };
 
 struct Deployment {
   std::vector<Pool> pools;
   Routing routing = Routing::least_outstanding;
   int replicas() const;
+  int ranks() const;  // of all replicas: what the router chooses from and `Outcomes::replica` counts
   int accelerators() const;
 };
 
@@ -33,13 +36,13 @@ struct RunOptions {
   const std::atomic<bool>* stop = nullptr;                          // set by another thread: end with the results so far
   std::function<void(std::size_t done, std::size_t all)> progress;  // every kProgressEvery finished requests
   static constexpr std::size_t kProgressEvery = 65536;
-  std::int64_t longest_run = INT64_MAX;  // steps of a replica taken at once: no result depends on it
+  std::int64_t longest_run = INT64_MAX;  // steps of a replica taken at once; only how fresh a router sees cache use depends on it
 };
 
 struct Simulation {
   Outcomes outcomes;
-  std::vector<Counters> replicas;
-  std::vector<double> block_seconds;  // of each replica
+  std::vector<Counters> replicas;     // of each attention rank
+  std::vector<double> block_seconds;  // likewise
   DurationHistogram itl;
   SimTime end = 0;       // last event
   bool partial = false;  // stopped early

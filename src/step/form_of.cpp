@@ -25,9 +25,9 @@ std::vector<std::int64_t> knots(const Subject& s, std::int64_t max_context) {
 // Attention seconds that one decoding sequence with each knot's context adds, above one with none.
 std::vector<double> sequence_seconds(const StepTime& time, const std::vector<std::int64_t>& at) {
   constexpr double kMany = 64;  // attention is proportional to the sequences: many of them lose no digits to the rest of the step
-  const double none = time.seconds({kMany, 0, 0, 0});
+  const double all = kMany * time.placement().dp, none = time.seconds({all, 0, 0, 0});
   std::vector<double> out;
-  for (const auto n : at) out.push_back(std::max(out.empty() ? 0.0 : out.back(), (time.seconds({kMany, double(n), 0, 0}) - none) / kMany));
+  for (const auto n : at) out.push_back(std::max(out.empty() ? 0.0 : out.back(), (time.seconds({all, double(n), 0, 0}) - none) / kMany));
   return out;
 }
 
@@ -37,7 +37,7 @@ std::vector<Segment> decode_table(const StepTime& time, const FormOptions& o, co
   out.reserve(std::size_t(o.max_batch) * (at.size() - 1));
   Ticks floor = 0;
   for (int b = 1; b <= o.max_batch; ++b) {
-    const double none = time.seconds({double(b) * o.tokens_per_sequence, 0, 0, 0});
+    const double none = time.seconds({double(b) * o.tokens_per_sequence * time.placement().dp, 0, 0, 0});
     Ticks base = floor = std::max(floor, ticks_of(none));  // never less than a smaller batch
     for (std::size_t i = 0; i + 1 < at.size(); ++i) {
       const double rise = (attention[i + 1] - attention[i]) / double(at[i + 1] - at[i]) / o.unit;
@@ -50,13 +50,14 @@ std::vector<Segment> decode_table(const StepTime& time, const FormOptions& o, co
   return out;
 }
 
-std::vector<Ticks> token_table(const StepTime& time, int max_tokens) {
+// Ticks of 0 … max_tokens tokens, from their seconds at some of them.
+template <class Seconds>
+std::vector<Ticks> token_table(int max_tokens, Seconds&& seconds) {
   constexpr int kEach = 512, kStride = 64;
   std::vector<Ticks> out(std::size_t(max_tokens) + 1, 0);
-  const auto at = [&](int n) { return ticks_of(time.token_seconds(n)); };
   int from = 0;
   for (int n = 1; n <= max_tokens; n = n < kEach ? n + 1 : n < max_tokens ? std::min(n + kStride, max_tokens) : n + 1) {
-    out[std::size_t(n)] = std::max(at(n), out[std::size_t(from)]);
+    out[std::size_t(n)] = std::max(ticks_of(seconds(double(n))), out[std::size_t(from)]);
     const Ticks first = out[std::size_t(from)], last = out[std::size_t(n)];
     for (int i = from + 1; i < n; ++i) out[std::size_t(i)] = first + Ticks(Int128(last - first) * (i - from) / (n - from));
     from = n;
@@ -69,7 +70,7 @@ std::vector<Ticks> token_table(const StepTime& time, int max_tokens) {
 double token_attention(const StepTime& time, std::int64_t position, std::int64_t around) {
   const std::int64_t half = std::min(around / 2, std::max<std::int64_t>(position, 1));
   return time.prefill_attention_seconds(double(2 * half), double(std::max<std::int64_t>(position - half, 0))) / double(2 * half) *
-         kTicksPerSecond;
+         time.placement().dp * kTicksPerSecond;
 }
 
 std::vector<PositionSegment> position_table(const StepTime& time, const std::vector<std::int64_t>& at, int chunk) {
@@ -89,8 +90,16 @@ std::vector<PositionSegment> position_table(const StepTime& time, const std::vec
 StepForm form_of(const StepTime& time, const FormOptions& o) {
   JEVONS_ENSURE(o.max_batch >= 1 && o.max_tokens >= 1 && o.max_context >= 1 && o.tokens_per_sequence >= 1 && o.unit >= 1);
   const auto at = knots(time.subject(), o.max_context);
-  return StepForm(decode_table(time, o, at), int(at.size()) - 1, token_table(time, o.max_tokens), position_table(time, at, o.max_tokens),
-                  ticks_of(o.prefill_floor), o.unit);
+  const int ranks = time.placement().dp;
+  std::vector<Ticks> tokens, shared;
+  if (ranks == 1) {
+    tokens = token_table(o.max_tokens, [&](double n) { return time.token_seconds(n); });
+  } else {
+    tokens = token_table(o.max_tokens, [&](double n) { return time.token_seconds(n * ranks) - time.expert_seconds(n * ranks); });
+    shared = token_table(o.max_tokens * ranks, [&](double n) { return time.expert_seconds(n); });
+  }
+  return StepForm(decode_table(time, o, at), int(at.size()) - 1, std::move(tokens), position_table(time, at, o.max_tokens),
+                  ticks_of(o.prefill_floor), o.unit, std::move(shared));
 }
 
 }  // namespace jevons::step

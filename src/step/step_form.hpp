@@ -30,7 +30,8 @@ struct PositionSegment {
   double base = 0, slope = 0, curve = 0;
 };
 
-/// What steps take on one replica. A step decodes `batch` sequences by one step each and pushes new prompt tokens:
+/// What steps take on one replica, or on one of its attention ranks. A step decodes `batch` sequences by one step each and pushes new
+/// prompt tokens:
 ///   time = decode(batch, sum of cached tokens of the decoding sequences)
 ///        + tokens(batch + prefill tokens) − tokens(batch)                     products and experts see all tokens of the step alike
 ///        + for each prompt's chunk: position(end) − position(begin)           attention of a token depends on its position alone
@@ -39,11 +40,13 @@ class StepForm {
  public:
   /// decode: `row` segments for each batch of 1 … max_batch, ascending, the first from 0. tokens: times of 0 … max_tokens tokens, [0] = 0,
   /// never falling. position: ascending, the first from 0. unit: context sums count 1/unit tokens (speculation yields parts of tokens).
+  /// shared: with several attention ranks, times of 0 … tokens of all of them together (experts), which `tokens` then leaves out.
   StepForm(std::vector<Segment> decode, int row, std::vector<Ticks> tokens, std::vector<PositionSegment> position, Ticks prefill_floor = 0,
-           std::int32_t unit = 1)
+           std::int32_t unit = 1, std::vector<Ticks> shared = {})
       : decode_(std::move(decode)),
         row_(row),
         tokens_(std::move(tokens)),
+        shared_(std::move(shared)),
         position_(std::move(position)),
         floor_(prefill_floor),
         unit_(unit) {
@@ -77,6 +80,14 @@ class StepForm {
     return std::max(floor_, decodes + token_time(batch + prefill_tokens) - token_time(batch) + attention);
   }
 
+  /// What a decode-only step of `batch` sequences takes before their contexts count.
+  Ticks base_time(int batch) const { return batch > 0 ? decode_[std::size_t(batch - 1) * std::size_t(row_)].base : 0; }
+  /// Products for n tokens of one rank; beyond the table, as its last part goes on.
+  Ticks token_time(int n) const { return on(tokens_, n); }
+  /// Experts for n tokens of all ranks.
+  Ticks shared_time(int n) const { return shared_.empty() ? 0 : on(shared_, n); }
+  Ticks prefill_floor() const { return floor_; }
+
   struct Run {
     std::int64_t steps = 0;
     Int128 ticks = 0;
@@ -92,16 +103,15 @@ class StepForm {
     while (segments[i].from > x) --i;
     return segments[i];
   }
-  // Beyond the table, as its last part goes on.
-  Ticks token_time(int n) const {
-    const int last = max_tokens();
-    if (n <= last) return tokens_[std::size_t(n)];
-    return tokens_[std::size_t(last)] + (last > 0 ? (tokens_[std::size_t(last)] - tokens_[std::size_t(last - 1)]) * (n - last) : 0);
+  static Ticks on(const std::vector<Ticks>& table, int n) {
+    const int last = int(table.size()) - 1;
+    if (n <= last) return table[std::size_t(n)];
+    return table[std::size_t(last)] + (last > 0 ? (table[std::size_t(last)] - table[std::size_t(last - 1)]) * (n - last) : 0);
   }
 
   std::vector<Segment> decode_;
   int row_ = 1;
-  std::vector<Ticks> tokens_;
+  std::vector<Ticks> tokens_, shared_;
   std::vector<PositionSegment> position_;
   Ticks floor_ = 0;
   std::int32_t unit_ = 1;

@@ -319,6 +319,12 @@ double StepTime::prefill_attention_seconds(double tokens, double cached) const {
 
 double StepTime::token_seconds(double tokens) const { return seconds({0, 0, tokens, 0}) - prefill_attention_seconds(tokens, 0); }
 
+double StepTime::expert_seconds(double tokens) const {
+  double sum = 0;
+  for (const auto& k : kinds_) sum += k.has_moe ? k.count * moe_seconds(k, tokens) : 0;
+  return sum * placement_.pp;
+}
+
 double StepTime::prefill_bound(double tokens, double cached) const {
   const auto f = model::prefill_flops(*subject_->model, subject_->parameters, std::int64_t(tokens), std::int64_t(cached));
   return f.total() / (std::max(*std::max_element(gemm_peak_.begin(), gemm_peak_.end()), moe_peak_) * placement_.accelerators());

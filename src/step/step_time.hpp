@@ -44,7 +44,9 @@ class StepTime {
   std::vector<Term> terms(const Step& step) const;
   /// A step of `tokens` prompt tokens without their attention: what products, experts, communication and launches take.
   double token_seconds(double tokens) const;
-  /// The attention of `tokens` prompt tokens after `cached` ones.
+  /// Of these, the experts' products; tokens of all attention ranks.
+  double expert_seconds(double tokens) const;
+  /// The attention of `tokens` prompt tokens after `cached` ones, spread over the attention ranks.
   double prefill_attention_seconds(double tokens, double cached) const;
   /// FLOP-only lower bound of prefilling `tokens` after `cached`: no prediction may be below it.
   double prefill_bound(double tokens, double cached) const;
