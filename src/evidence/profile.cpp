@@ -152,8 +152,11 @@ Result<void> read_meta(const std::string& file, const std::optional<Rank>& rank,
     if (!degrees.empty() && std::find(degrees.begin(), degrees.end(), p.tp) == degrees.end())
       return bad("tp_degrees", fmt::format("{} is not among {}", p.tp, fmt::join(degrees, ", ")),
                  "the degree that the tables' names state");
-    const YAML::Node fit = meta["skew_fit"]["per_tp"][p.tp]["alpha_default"], shares = meta["skew_profile"]["grid"]["ratio"];
-    if (!meta["skew_fit"]["enabled"].as<bool>(false) || !fit || !shares) return {};
+    const YAML::Node fits = meta["skew_fit"], shots = meta["skew_profile"];
+    if (!fits || !shots || !fits["enabled"].as<bool>(false)) return {};
+    if (!fits["per_tp"] || !fits["per_tp"][p.tp] || !fits["per_tp"][p.tp]["alpha_default"] || !shots["grid"] || !shots["grid"]["ratio"])
+      return bad("skew_fit", fmt::format("is enabled, but not for tp {}", p.tp), "per_tp.N.alpha_default, and skew_profile.grid.ratio");
+    const YAML::Node fit = fits["per_tp"][p.tp]["alpha_default"], shares = shots["grid"]["ratio"];
     p.skew = fit.as<double>();
     for (const auto& s : shares.as<std::vector<double>>()) p.skew_share = std::min(p.skew_share, s);
     if (!(p.skew >= 0 && p.skew <= 1)) return bad("skew_fit", fmt::format("alpha_default {}", p.skew), "a number from 0 to 1");
