@@ -264,23 +264,26 @@ Result<std::int64_t> blocks_of(Replay& r, const World& w, double mean_context) {
 Result<void> add_collectives(const catalog::Catalog& catalog, const Replay& r, const World& w, StepContent& c) {
   if (r.tp == 1) return {};
   if (w.gpu == nullptr) return fail(unknown_gpu(r, "its all-reduce is not in the profile"));
-  const auto reduce = fabric::measured_fit(catalog, w.gpu->name, "all_reduce", r.tp);
-  const auto gather = fabric::measured_fit(catalog, w.gpu->name, "all_gather", r.tp);
+  const auto fit = [&](std::string_view op) {  // both formats have two bytes
+    const auto own = fabric::measured_fit(catalog, w.gpu->name, op, r.tp, "bf16");
+    return own ? own : fabric::measured_fit(catalog, w.gpu->name, op, r.tp, "fp16");
+  };
+  const auto reduce = fit("all_reduce"), gather = fit("all_gather");
   if (!reduce || !gather)
     return fail({ErrorCode::unsupported,
                  r.setup.file,
                  0,
                  "tensor_parallel_size",
                  fmt::format("nobody measured collectives of {} x {}", r.tp, w.gpu->name),
-                 "a row of catalog/collectives/nccl.yaml",
+                 "all_reduce and all_gather in catalog/collectives",
                  {}});
   constexpr double kBytes = 2;  // activations are bf16
   const double hidden = double(w.model->hidden), vocab = double(w.model->vocab);
-  c.reduce = [fit = *reduce, row = hidden * kBytes, tp = r.tp, times = 1 + 2 * c.layers](double tokens) {
-    return times * fabric::fitted_time(fit, "all_reduce", tp, Bytes{tokens * row}).value();
+  c.reduce = [time = *reduce, row = hidden * kBytes, tp = r.tp, times = 1 + 2 * c.layers](double tokens) {
+    return times * fabric::fitted_time(time, "all_reduce", tp, Bytes{tokens * row}).value();
   };
-  c.gather = [fit = *gather, row = vocab * kBytes, tp = r.tp](double n) {
-    return fabric::fitted_time(fit, "all_gather", tp, Bytes{n * row}).value();
+  c.gather = [time = *gather, row = vocab * kBytes, tp = r.tp](double n) {
+    return fabric::fitted_time(time, "all_gather", tp, Bytes{n * row}).value();
   };
   return {};
 }
@@ -323,7 +326,7 @@ void score(Replay& r, const traffic::Trace& t, const traffic::Workload& w, const
     r.ttft_s.push_back(double(o.first_token[i] - w.requests.arrival[i]) * kNs);
     if (outputs > 0) tpot.push_back(double(o.finished[i] - o.first_token[i]) * kNs / outputs);
     end = std::max(end, o.finished[i]);
-    r.ttft_each_measured_s.push_back(double(m.first_token[i] - m.queued[i]) * kNs);
+    r.ttft_measured_each_s.push_back(double(m.first_token[i] - m.queued[i]) * kNs);
     const double recorded = t.requests.output_tokens[i] - 1;
     if (recorded > 0) tpot_measured.push_back(double(m.last_token[i] - m.first_token[i]) * kNs / recorded);
     first = std::min(first, m.queued[i]);
@@ -335,12 +338,12 @@ void score(Replay& r, const traffic::Trace& t, const traffic::Workload& w, const
   r.n = w.requests.size();
   r.n_tpot = tpot.size();
   r.ttft_mean_s = mean(r.ttft_s);
-  r.ttft_measured_s = mean(r.ttft_each_measured_s);
+  r.ttft_measured_s = mean(r.ttft_measured_each_s);
   r.tpot_mean_s = mean(tpot);
   r.tpot_measured_s = mean(tpot_measured);
   r.makespan_s = double(end) * kNs;
   r.makespan_measured_s = double(last - first) * kNs;
-  r.ttft_ks = ks_distance(r.ttft_s, r.ttft_each_measured_s);
+  r.ttft_ks = ks_distance(r.ttft_s, r.ttft_measured_each_s);
   if (!tpot.empty()) r.tpot_ks = ks_distance(tpot, tpot_measured);
 }
 

@@ -34,7 +34,7 @@ struct Replay {
   double tpot_mean_s = 0, tpot_measured_s = 0;
   double makespan_s = 0, makespan_measured_s = 0;  // first queued to last token
   double ttft_ks = 0, tpot_ks = 0;                 // Kolmogorov-Smirnov distance of the two samples
-  std::vector<double> ttft_s, ttft_each_measured_s;
+  std::vector<double> ttft_s, ttft_measured_each_s;
   std::string model, gpu;
   int tp = 1;
   RunSetup setup;
