@@ -112,8 +112,7 @@ Result<Outcome> run_replay(Context& c) {
   Outcome o;
   auto& d = o.document;
   d.version = std::string(version());
-  d.title = fmt::format("{}: {} requests of {} on {} x {}, replayed", std::filesystem::path(c.words[0]).filename().string(), r.n, r.model,
-                        r.tp, r.gpu.empty() ? "a GPU not named" : r.gpu);
+  d.title = fmt::format("{} requests of {} on {} x {}, replayed", r.n, r.model, r.tp, r.gpu.empty() ? "a GPU not named" : r.gpu);
   d.tables.push_back(errors(r));
   d.charts.push_back({"ttft",
                       "Time to first token of each request: predicted against measured",

@@ -152,6 +152,7 @@ Result<void> read_meta(const std::string& file, const std::optional<Rank>& rank,
     if (!degrees.empty() && std::find(degrees.begin(), degrees.end(), p.tp) == degrees.end())
       return bad("tp_degrees", fmt::format("{} is not among {}", p.tp, fmt::join(degrees, ", ")),
                  "the degree that the tables' names state");
+    if (meta["profiler_version"].as<std::string>("") == "1.0.0") p.qk_norm_ranks = p.tp;
     const YAML::Node fits = meta["skew_fit"], shots = meta["skew_profile"];
     if (!fits || !shots || !fits["enabled"].as<bool>(false)) return {};
     if (!fits["per_tp"] || !fits["per_tp"][p.tp] || !fits["per_tp"][p.tp]["alpha_default"] || !shots["grid"] || !shots["grid"]["ratio"])
@@ -279,7 +280,7 @@ class Parts {
     const auto next = std::lower_bound(c_.capture_sizes.begin(), c_.capture_sizes.end(), tokens);
     const double n = next == c_.capture_sizes.end() ? tokens : *next;
     double us = 0;
-    for (const auto& [layer, curve] : p_.dense) us += calls(layer, c_.layers) * curve(n);
+    for (const auto& [layer, curve] : p_.dense) us += calls(layer, c_.layers) * curve(layer == "qk_norm" ? n / p_.qk_norm_ranks : n);
     return us * kMicro + (c_.reduce ? c_.reduce(n) : 0);
   }
   double head(int sequences) const {

@@ -48,6 +48,9 @@ struct Profile {
   /// Sequences of unequal context: t(mean) + skew·(t(long) − t(mean)), long: the mean context of the longest `skew_share` of them, the
   /// smallest share for which the profiler fitted skew. Source: the profile's metadata, skew_fit. 0 where it measured none.
   double skew = 0, skew_share = 1;
+  /// Version 1.0.0 of the profiler writes the qk_norm of one rank for every degree, although each rank norms its own heads only (later
+  /// marked so in its profiler/models/qwen3.yaml). There it is taken at tokens/qk_norm_ranks.
+  int qk_norm_ranks = 1;
 };
 
 /// Reads the tables named (plain or gzip; which is which tells the header) and finds the others by name beside the first of them.
