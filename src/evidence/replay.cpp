@@ -195,12 +195,18 @@ namespace {
 
 // "meta-llama/Llama-3.1-8B" and "NVIDIA GeForce RTX 4090" as the catalogue names them.
 std::string model_name(const std::string& recorded) { return lower(recorded.substr(recorded.rfind('/') + 1)); }
-const catalog::Thing* find_gpu(const catalog::Catalog& catalog, const std::string& device) {
+// Each word of the catalogue's name is one of the device's; how it is mounted, only SXM cards of the older ones say.
+const catalog::Thing* find_gpu(const catalog::Catalog& catalog, std::string device) {
+  std::replace(device.begin(), device.end(), '-', ' ');
   const std::string text = " " + lower(device) + " ";
+  const auto has = [&](std::string_view word) { return text.find(fmt::format(" {} ", word)) != std::string::npos; };
   const catalog::Thing* best = nullptr;
   for (const auto* t : catalog.things(catalog::Section::accelerator)) {
     bool all = true;
-    for (const auto word : split(t->name, '-')) all = all && (word == "sxm" || text.find(fmt::format(" {} ", word)) != std::string::npos);
+    for (const auto word : split(t->name, '-')) {
+      const bool mount = (word == "sxm" && !has("pcie")) || word.starts_with("nvl");
+      all = all && (mount || has(word) || (word.ends_with('g') && has(fmt::format("{}b", word))));
+    }
     if (all && (best == nullptr || t->name.size() > best->name.size())) best = t;
   }
   return best;
