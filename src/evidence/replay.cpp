@@ -274,7 +274,7 @@ Result<void> add_collectives(const catalog::Catalog& catalog, const Replay& r, c
     const auto own = fabric::measured_fit(catalog, w.gpu->name, op, r.tp, "bf16");
     return own ? own : fabric::measured_fit(catalog, w.gpu->name, op, r.tp, "fp16");
   };
-  const auto reduce = fit("all_reduce"), gather = fit("all_gather");
+  const auto reduce = fit("all_reduce"), gather = fit("all_gather"), own = fit("custom_all_reduce");
   if (!reduce || !gather)
     return fail({ErrorCode::unsupported,
                  r.setup.file,
@@ -283,10 +283,12 @@ Result<void> add_collectives(const catalog::Catalog& catalog, const Replay& r, c
                  fmt::format("nobody measured collectives of {} x {}", r.tp, w.gpu->name),
                  "all_reduce and all_gather in catalog/collectives",
                  {}});
-  constexpr double kBytes = 2;  // activations are bf16
+  constexpr double kBytes = 2;            // activations are bf16
+  constexpr Bytes kCustomLimit{8 << 20};  // above, vLLM leaves it to NCCL (custom_all_reduce.py should_custom_ar)
   const double hidden = double(w.model->hidden), vocab = double(w.model->vocab);
-  c.reduce = [time = *reduce, row = hidden * kBytes, tp = r.tp, times = 1 + 2 * c.layers](double tokens) {
-    return times * fabric::fitted_time(time, "all_reduce", tp, Bytes{tokens * row}).value();
+  c.reduce = [nccl = *reduce, own = own.value_or(*reduce), row = hidden * kBytes, tp = r.tp, times = 1 + 2 * c.layers](double tokens) {
+    const Bytes bytes{tokens * row};
+    return times * fabric::fitted_time(bytes < kCustomLimit ? own : nccl, "all_reduce", tp, bytes).value();
   };
   c.gather = [time = *gather, row = vocab * kBytes, tp = r.tp](double n) {
     return fabric::fitted_time(time, "all_gather", tp, Bytes{n * row}).value();
