@@ -375,7 +375,7 @@ const Verb kVerbs[] = {
     {"validate", "CASES.csv|RUN_requests.jsonl",
      "Run measured serving points, or the log of a vLLM run request by request, through the model and print how far off it is.",
      "  jevons validate cases.csv\n  jevons validate cases.csv --format json\n  jevons validate cases.csv -o out    # every case, and a "
-     "chart\n  jevons validate llama_requests.jsonl --profile rtx4090_tp1_attention.csv.gz    # its tables and metadata beside it\n",
+     "chart\n  jevons validate llama_requests.jsonl --profile rtx4090_tp1_attention.csv.gz\n",
      1, 1, replay_options(), run_validate},
     {"bench",
      "[serve-w1|serve-w2|serve-w3]",

@@ -403,7 +403,13 @@ Result<step::StepForm> step_times(const catalog::Catalog& catalog, const Replay&
 
 Result<Replay> replay(const catalog::Catalog& catalog, const std::string& log, const std::vector<std::string>& profile) {
   Replay r;
-  JEVONS_TRY(const traffic::Trace trace, traffic::read_trace(log, {.format = traffic::Format::vllm_run}));
+  const auto read = traffic::read_trace(log, {.format = traffic::Format::vllm_run});
+  if (!read) {
+    Error e = read.error();
+    e.hint = "a log of a vLLM run has the fields of docs/replay.md";  // rows are not skipped: every request weighs on the others
+    return fail(std::move(e));
+  }
+  const traffic::Trace& trace = *read;
   JEVONS_TRY(r.setup, read_setup(log));
   if (!profile.empty()) {
     JEVONS_TRY(r.profile, read_profile(profile));
