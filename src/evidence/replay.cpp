@@ -239,7 +239,10 @@ Result<void> look_up(const catalog::Catalog& catalog, const Replay& r, World& w)
   s.chip = catalog::accelerator(*w.gpu);
   s.memory_utilization = r.setup.memory_utilization;
   JEVONS_TRY(const catalog::Thing* engine, catalog.find(catalog::Section::efficiency, "engine-memory"));
-  s.reserve = engine->get<Bytes>("reserve")->value.value();
+  // The reserve of the catalogue is that of steps of 8,192 tokens: vLLM sets aside what a step of the run's own size takes.
+  constexpr double kReserveTokens = 8192;
+  const double fixed = engine->get<Bytes>("reserve_fixed")->value.value(), reserve = engine->get<Bytes>("reserve")->value.value();
+  s.reserve = fixed + (reserve - fixed) * r.setup.policy.max_num_batched_tokens / kReserveTokens;
   if (r.setup.memory && s.chip.memory) {
     s.chip.memory_reported = s.chip.memory;
     s.chip.memory_reported->value = Bytes{*r.setup.memory};
@@ -261,7 +264,8 @@ Result<std::int64_t> blocks_of(Replay& r, const World& w, double mean_context) {
   if (r.setup.blocks) return *r.setup.blocks - 1;  // one is vLLM's null block (vllm/v1/core/block_pool.py)
   if (w.gpu == nullptr) return fail(unknown_gpu(r, "its memory gives the cache blocks, which the run's metadata does not state"));
   const std::int64_t blocks = serve::cache_blocks(w.subject, {.tp = r.tp}, r.setup.policy.block_size, std::int64_t(mean_context));
-  r.notes.push_back(fmt::format("The metadata state no num_gpu_blocks: {} follow from memory, weights and the usual reserve.", blocks));
+  r.notes.push_back(fmt::format("The metadata state no num_gpu_blocks: {} follow from memory, weights and a reserve of {:.2g} GB.", blocks,
+                                w.subject.reserve / 1e9));
   return blocks;
 }
 
