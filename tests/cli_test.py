@@ -57,6 +57,23 @@ class Cli(unittest.TestCase):
 
     SMALL = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "h100-sxm", "--isl", "1000", "--osl", "200")
 
+    def test_replay(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log, meta = pathlib.Path(folder) / "a_requests.jsonl", pathlib.Path(folder) / "a_meta.json"
+            times = [{"queued_ts": 9 + i, "scheduled_ts": 9 + i, "first_token_ts": 9.1 + i, "last_token_ts": 10.1 + i} for i in range(2)]
+            log.write_text("".join(json.dumps({"request_id": str(i), "input_toks": 500, "output_toks": 101, "arrival_time": 5.0 + i, **t}) + "\n"
+                                   for i, t in enumerate(times)))
+            meta.write_text(json.dumps({"model": "meta-llama/Llama-3.1-8B", "hardware": {"device_name": "NVIDIA H100 80GB HBM3"}}))
+            done = run("validate", str(log), "--format", "json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            got = json.loads(done.stdout)
+            self.assertEqual(list(got)[:5], ["ttft_mean_error", "tpot_mean_error", "makespan_error", "ttft_ks", "tpot_ks"])
+            self.assertAlmostEqual(got["tpot_mean_error"], got["tpot_mean_s"] / 0.01 - 1, 5)
+            self.assertIn("TTFT, mean", run("validate", str(log)).stdout)
+            wrong = run("validate", str(log), "--profile", str(meta))
+            self.assertEqual(wrong.returncode, 2)
+            self.assertIn("a_meta.json:1", wrong.stderr)
+
     def test_simulate(self):
         words = (*self.SMALL, "--request-rate", "2", "--num-requests", "500", "--format", "json")
         first = run(*words)

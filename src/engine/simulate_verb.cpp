@@ -407,8 +407,9 @@ Result<Outcome> run_simulate(Context& c) {
   const step::Placement placement{int(s.integer("placement.tp")), int(s.integer("placement.pp")), int(s.integer("placement.dp")),
                                   int(s.integer("placement.ep"))};
   JEVONS_TRY(const step::StepTime time, step::StepTime::make(c.catalog, a.subject, placement));
-  if (const step::Memory memory = step::memory(a.subject, placement); !memory.fits()) return does_not_fit(a, memory);
   JEVONS_TRY(const serve::EnginePolicy policy, policy_of(c, s, a.subject.chip));
+  JEVONS_TRY(a.subject.reserve, serve::engine_reserve(c.catalog, std::max(policy.max_num_batched_tokens, policy.chunk)));
+  if (const step::Memory memory = step::memory(a.subject, placement); !memory.fits()) return does_not_fit(a, memory);
   JEVONS_TRY(const serve::Goodput goodput, goodput_of(s));
   JEVONS_TRY(const Asked asked, workload_of(s, policy));
 

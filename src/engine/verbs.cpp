@@ -9,6 +9,7 @@
 
 #include "base/units.hpp"
 #include "engine/evaluate.hpp"
+#include "engine/replay_verb.hpp"
 #include "engine/simulate_verb.hpp"
 #include "evidence/validate.hpp"
 #include "model/describe.hpp"
@@ -243,6 +244,10 @@ nlohmann::ordered_json metrics_json(const evidence::Validation::Metrics& metrics
 }
 
 Result<Outcome> run_validate(Context& c) {
+  JEVONS_TRY(const bool recorded, is_recorded_run(c.words[0]));
+  if (recorded) return run_replay(c);
+  if (c.settings.has("profile"))
+    return fail(c.settings.error("profile", "beside measured serving points", "a recorded run: RUN_requests.jsonl"));
   JEVONS_TRY(const std::string text, read_file(c.words[0], 256u << 20));
   JEVONS_TRY(const evidence::Cases cases, evidence::read_cases(text, c.words[0]));
   const evidence::Validation v = evidence::validate(c.catalog, cases);
@@ -367,15 +372,11 @@ const Verb kVerbs[] = {
      1,
      {},
      run_datacenter},
-    {"validate",
-     "CASES.csv",
-     "Run measured serving points through the model and print how far off it is.",
+    {"validate", "CASES.csv|RUN_requests.jsonl",
+     "Run measured serving points, or the log of a vLLM run request by request, through the model and print how far off it is.",
      "  jevons validate cases.csv\n  jevons validate cases.csv --format json\n  jevons validate cases.csv -o out    # every case, and a "
-     "chart\n",
-     1,
-     1,
-     {},
-     run_validate},
+     "chart\n  jevons validate llama_requests.jsonl --profile rtx4090_tp1_attention.csv.gz\n",
+     1, 1, replay_options(), run_validate},
     {"bench",
      "[serve-w1|serve-w2|serve-w3]",
      "Time the simulator on its reference workloads.",

@@ -63,7 +63,7 @@ std::optional<Fit> measured_fit(const catalog::Catalog& catalog, std::string_vie
           rows.number(r, "ranks") != ranks)
         continue;
       return Fit{Seconds{rows.number(r, "alpha_us").value() * 1e-6}, BytesPerSecond{rows.number(r, "beta_gb_per_s").value() * kGiga},
-                 rows.number(r, "mean_abs_error_pct").value() / 100};
+                 rows.number(r, "mean_abs_error_pct").value_or(0) / 100};
     }
   }
   return std::nullopt;

@@ -37,12 +37,12 @@ Seconds point_to_point(Bytes bytes, BytesPerSecond bandwidth, double efficiency,
 Seconds exposed_transfer(Seconds transfer, Seconds prefill, int layers);
 
 /// alpha + traffic / beta fits of measured collectives, rows of catalog/collectives/<library>.yaml: `traffic` is 2 (n-1)/n bytes for
-/// all-reduce, (n-1)/n for the others. op: all_reduce, all_gather, reduce_scatter, all_to_all. Nothing where it was not measured:
-/// latencies at 2 to 8 ranks do not extend to 72.
+/// all-reduce, (n-1)/n for the others. op: all_reduce, all_gather, reduce_scatter, all_to_all, custom_all_reduce (vLLM's kernel, traffic
+/// as all_reduce). Nothing where it was not measured: latencies at 2 to 8 ranks do not extend to 72.
 struct Fit {
   Seconds alpha{};
   BytesPerSecond beta{};
-  double error = 0;  // mean absolute error of the fit
+  double error = 0;  // mean absolute error of the fit; 0 where it is derived
 };
 std::optional<Fit> measured_fit(const catalog::Catalog& catalog, std::string_view accelerator, std::string_view op, int ranks,
                                 std::string_view dtype = "fp16");

@@ -2,6 +2,13 @@
 
 namespace jevons::serve {
 
+Result<double> engine_reserve(const catalog::Catalog& catalog, std::int32_t step_tokens) {
+  constexpr double kTokens = 8192;
+  JEVONS_TRY(const catalog::Thing* engine, catalog.find(catalog::Section::efficiency, "engine-memory"));
+  const double fixed = engine->get<Bytes>("reserve_fixed")->value.value(), whole = engine->get<Bytes>("reserve")->value.value();
+  return fixed + (whole - fixed) * step_tokens / kTokens;
+}
+
 CacheBlocks cache_blocks(const step::Subject& subject, const step::Placement& placement, std::int32_t block_size) {
   CacheBlocks out;
   const step::Memory memory = step::memory(subject, placement);

@@ -80,7 +80,14 @@ Scenario draw_scenario(std::uint64_t number, Engine engine) {
 }
 
 void expect_same(const Scenario& x, std::uint64_t number) {
-  const auto form = step::form_of(x.speed, x.policy.max_num_seqs, x.policy.max_num_batched_tokens, x.unit);
+  auto form = step::form_of(x.speed, x.policy.max_num_seqs, x.policy.max_num_batched_tokens, x.unit);
+  if (number % 3 == 0) {  // decodes beside prompts take half as long again
+    std::vector<step::Segment> beside;
+    for (int b = 1; b <= form.max_batch(); ++b) {
+      for (const auto& s : form.decode(b)) beside.push_back({s.from, s.base * 3 / 2, s.slope * 3 / 2});
+    }
+    form = std::move(form).beside_prompts(std::move(beside));
+  }
   Deployment d;
   d.pools = {{x.policy, &form, x.blocks, x.step_tokens, 1, 1, 1, x.capped}};
   traffic::Workload w{x.requests, traffic::OpenLoad{}};

@@ -73,6 +73,19 @@ TEST(FormOf, PartsOfTokensAndFloor) {
   EXPECT_LT(whole.mixed_time(0, 0, 1, 0), ticks_of(0.02));
 }
 
+// Decodes of 2 sequences: 10 ns alone, 14 ns beside prompts, 1 ns a cached token in both; a prompt token costs 3 ns and its attention 5 ns.
+TEST(StepForm, DecodesBesidePromptsHaveATableOfTheirOwn) {
+  const auto ns = [](Ticks n) { return n * kTicksPerNs; };
+  const auto table = [&](Ticks of_two) { return std::vector<Segment>{{0, ns(8), ns(1)}, {0, ns(of_two), ns(1)}}; };
+  const std::vector<Ticks> tokens{0, ns(3), ns(6), ns(9), ns(12)};
+  const StepForm plain(table(10), 1, tokens, {{0, 0, 0, 0}});
+  const StepForm form = StepForm(table(10), 1, tokens, {{0, 0, 0, 0}}).beside_prompts(table(14));
+  EXPECT_EQ(form.decode_time(2, 100), ns(110));
+  EXPECT_EQ(form.mixed_time(2, 100, 1, ns(5)), ns(114 + 3 + 5));
+  EXPECT_EQ(plain.mixed_time(2, 100, 1, ns(5)), ns(110 + 3 + 5));
+  EXPECT_EQ(form.mixed_time(0, 0, 1, ns(5)), ns(3 + 5));
+}
+
 TEST(FormOf, IsQuickToMake) {
   const World w("deepseek-v3.2", "h200-sxm");
   const StepTime t = w.time({8, 1, 1, 8});

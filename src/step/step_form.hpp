@@ -35,7 +35,8 @@ struct PositionSegment {
 ///   time = decode(batch, sum of cached tokens of the decoding sequences)
 ///        + tokens(batch + prefill tokens) − tokens(batch)                     products and experts see all tokens of the step alike
 ///        + for each prompt's chunk: position(end) − position(begin)           attention of a token depends on its position alone
-/// and a step that pushes prompt tokens takes at least `prefill_floor`.
+/// and a step that pushes prompt tokens takes at least `prefill_floor`. Where the kernels that decode beside prompt tokens are slower than
+/// those that decode alone, a second table says what the decodes take there.
 class StepForm {
  public:
   /// decode: `row` segments for each batch of 1 … max_batch, ascending, the first from 0. tokens: times of 0 … max_tokens tokens, [0] = 0,
@@ -54,20 +55,22 @@ class StepForm {
     JEVONS_ENSURE(!position_.empty() && unit_ > 0 && floor_ >= 0);
   }
 
+  /// The same form with a table of its own, of the same shape, for decodes in steps that push prompt tokens.
+  StepForm beside_prompts(std::vector<Segment> decode) && {
+    JEVONS_ENSURE(decode.size() == decode_.size());
+    beside_ = std::move(decode);
+    return std::move(*this);
+  }
+
   int max_batch() const { return int(decode_.size()) / row_; }
   int max_tokens() const { return int(tokens_.size()) - 1; }
   std::int32_t unit() const { return unit_; }
 
   /// Segments of a decode batch, 1 <= batch <= max_batch.
-  std::span<const Segment> decode(int batch) const {
-    return {decode_.data() + std::size_t(batch - 1) * std::size_t(row_), std::size_t(row_)};
-  }
+  std::span<const Segment> decode(int batch) const { return row_of(decode_, batch); }
 
   /// One decode-only step.
-  Ticks decode_time(int batch, std::int64_t sum) const {
-    const Segment& s = at(decode(batch), sum);
-    return s.base + s.slope * (sum - s.from);
-  }
+  Ticks decode_time(int batch, std::int64_t sum) const { return time(at(decode(batch), sum), sum); }
   /// Attention time of pushing a prompt from its start to `position` tokens.
   Ticks position_time(std::int64_t position) const {
     const PositionSegment& s = at(std::span(position_), position);
@@ -76,7 +79,7 @@ class StepForm {
   }
   /// A step of `batch` decodes and `prefill_tokens` > 0 prompt tokens whose attention takes `attention`.
   Ticks mixed_time(int batch, std::int64_t sum, int prefill_tokens, Ticks attention) const {
-    const Ticks decodes = batch > 0 ? decode_time(batch, sum) : 0;
+    const Ticks decodes = batch == 0 ? 0 : beside_.empty() ? decode_time(batch, sum) : time(at(row_of(beside_, batch), sum), sum);
     return std::max(floor_, decodes + token_time(batch + prefill_tokens) - token_time(batch) + attention);
   }
 
@@ -103,13 +106,17 @@ class StepForm {
     while (segments[i].from > x) --i;
     return segments[i];
   }
+  static Ticks time(const Segment& s, std::int64_t sum) { return s.base + s.slope * (sum - s.from); }
+  std::span<const Segment> row_of(const std::vector<Segment>& table, int batch) const {
+    return {table.data() + std::size_t(batch - 1) * std::size_t(row_), std::size_t(row_)};
+  }
   static Ticks on(const std::vector<Ticks>& table, int n) {
     const int last = int(table.size()) - 1;
     if (n <= last) return table[std::size_t(n)];
     return table[std::size_t(last)] + (last > 0 ? (table[std::size_t(last)] - table[std::size_t(last - 1)]) * (n - last) : 0);
   }
 
-  std::vector<Segment> decode_;
+  std::vector<Segment> decode_, beside_;  // beside_: empty, or as long as decode_
   int row_ = 1;
   std::vector<Ticks> tokens_, shared_;
   std::vector<PositionSegment> position_;
