@@ -156,8 +156,8 @@ void Replica::schedule_now() {
 // How many steps until a decision can differ from "everything decodes on".
 std::int64_t Replica::equal_steps() const {
   if (!current_.active) return 0;
-  const bool same =
-      current_.plain() && (policy_.lag == 0 || pending_.plain()) && !preempted_ && !held_ && (waiting_ == inbox_.size || blocked_);
+  const bool same = current_.plain() && (policy_.lag == 0 || (pending_.plain() && pending_.decodes == current_.decodes)) && !preempted_ &&
+                    !held_ && (waiting_ == inbox_.size || blocked_);
   if (!same) return 1;
   std::int64_t steps = due_.front().last - composed_;
   if (inbox_.size > 0) steps = std::min(steps, looks_after(1));

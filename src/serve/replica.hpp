@@ -122,7 +122,7 @@ class Replica {
   void wake(SimTime now);
   void land(RequestId r);
   void let_go(RequestId r);
-  void give_up(RequestId r);
+  void give_up(RequestId r, std::int64_t steps);
   void elapse(std::int64_t steps, Instant end);
   void drop_all(SimTime now, std::vector<RequestId>& lost);
   void reset(SimTime now);
@@ -171,8 +171,7 @@ class Replica {
   std::int64_t blocks_of(const Running& r) const;
   std::int64_t cells(std::int64_t part_tokens) const { return (part_tokens + cell_ - 1) / cell_; }
   std::int64_t capped(RequestId r) const {
-    return model_.capped.empty() ? 0
-                                 : capped_blocks(model_.capped, std::int64_t(requests_.input_tokens[r]) + outputs_of(r) - 1);
+    return model_.capped.empty() ? 0 : capped_blocks(model_.capped, std::int64_t(requests_.input_tokens[r]) + outputs_of(r) - 1);
   }
   struct Hit {
     std::int64_t blocks = 0;  // found

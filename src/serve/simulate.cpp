@@ -121,7 +121,7 @@ class Run {
   const traffic::Requests& requests_;
   const RunOptions& options_;
   Simulation out_;
-  const bool split_;  // prefill and decode pools
+  const bool split_;                      // prefill and decode pools
   bool several_ = false, lives_ = false;  // more than one rank; replicas come and go
   Fleet fleet_;
   EventHeap events_;
@@ -225,7 +225,7 @@ void Run::settle(SimTime now) {
 
 void Run::hand_over(RequestId r, SimTime now) {
   Outcomes& o = out_.outcomes;
-  if (o.holder[r] == Outcomes::kNobody) return;  // its holder died meanwhile, and the request was sent on
+  if (o.holder[r] == Outcomes::kNobody || o.replica[r] != o.holder[r]) return;  // its holder died meanwhile: it was sent on
   if (!decode_router_->any_open()) {
     events_.push(now + traffic::kNsPerSecond, EventKind::hand_over, r);  // the router tries again in a second
     return;
@@ -338,6 +338,7 @@ void Run::take_down(Fleet::Site& s, SimTime now) {
     if (split_ && o.holder[r] != Outcomes::kNobody) {
       links_->cancel(r, now);
       if (!here(o.holder[r])) {
+        o.replica[r] = o.holder[r];
         events_.push(now + 1, EventKind::hand_over, r);
         continue;
       }

@@ -14,9 +14,9 @@ namespace jevons::serve {
 /// How many replicas of a pool run, by the requests they have. Kubernetes' Horizontal Pod Autoscaler (kubernetes.io/docs, "Algorithm
 /// details"): desired = ceil(metric / target), looked at every interval; fewer only if no look within the stabilization window wanted more.
 struct Scaling {
-  int least = 1;               // replicas; Pool::replicas is the most
-  double target = 0;           // requests outstanding per replica
-  double interval_s = 15;      // --horizontal-pod-autoscaler-sync-period
+  int least = 1;                 // replicas; Pool::replicas is the most
+  double target = 0;             // requests outstanding per replica
+  double interval_s = 15;        // --horizontal-pod-autoscaler-sync-period
   double stabilization_s = 300;  // --horizontal-pod-autoscaler-downscale-stabilization
 };
 
