@@ -117,6 +117,7 @@ Result<void> check(const Deployment& d, const traffic::Workload& w) {
       return bad_input("batch-wait-timeout-iters", "has no effect with attention data parallelism", "attention-dp-config.timeout-iters");
     if (p.ranks == 1 && p.policy.adp_balance)
       return bad_input("attention-dp-config.enable-balance", "has no effect with one attention rank", "a dp of 2 and more");
+    JEVONS_CHECK(check_adapters(p.policy, w.requests, p.ranks));
     const std::int32_t content = w.requests.prefix.block_tokens;
     if (p.policy.enable_prefix_caching && content > 0 && content % p.policy.block_size != 0) {
       return bad_input("block-size", std::to_string(p.policy.block_size),
@@ -144,7 +145,7 @@ Result<Simulation> simulate(const Deployment& deployment, const traffic::Workloa
   for (const Pool& p : deployment.pools) {
     for (int i = 0; i < p.replicas; ++i) {
       for (int k = 0; k < p.ranks; ++k) {
-        const ReplicaModel model{p.form, p.blocks, p.step_tokens, std::uint32_t(owned.size()), options.longest_run, p.capped};
+        const ReplicaModel model{p.form, p.blocks, p.step_tokens, std::uint32_t(owned.size()), options.longest_run, p.capped, p.lora};
         owned.push_back(std::make_unique<Replica>(p.policy, model, requests, out.outcomes, out.itl));
         replicas.push_back(owned.back().get());
       }

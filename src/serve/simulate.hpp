@@ -20,6 +20,7 @@ struct Pool {
   int accelerators = 1;  // of one replica
   int ranks = 1;         // attention ranks of one replica; blocks, form and the policy's limits are of one of them
   std::vector<CappedCache> capped = {};
+  LoraCost lora = {};
 };
 
 struct Deployment {
