@@ -98,13 +98,14 @@ void expect_same(const Scenario& x, std::uint64_t number) {
     form = std::move(form).beside_prompts(std::move(beside));
   }
   Deployment d;
-  d.pools = {{x.policy, &form, x.blocks, x.step_tokens, 1, 1, 1, x.capped, x.lora}};
+  d.pools = {{x.policy, &form, x.blocks, x.step_tokens, 1, 1, 1, x.capped}};
+  d.pools[0].lora = x.lora;
   traffic::Workload w{x.requests, traffic::OpenLoad{}};
   const auto fast = simulate(d, w);
   ASSERT_TRUE(fast) << fast.error().message();
   const auto stepped = simulate(d, w, {.longest_run = 1});
   ASSERT_TRUE(stepped) << stepped.error().message();
-  reference::Stepper slow(x.policy, {&form, x.blocks, x.step_tokens, 0, 1, x.capped, x.lora}, x.requests);
+  reference::Stepper slow(x.policy, {&form, x.blocks, x.step_tokens, 0, 1, x.capped, Role::both, x.lora}, x.requests);
   slow.run();
   const Counters &a = fast->replicas[0], &b = slow.counters;
   SCOPED_TRACE("scenario " + std::to_string(number));

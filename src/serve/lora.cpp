@@ -61,12 +61,14 @@ Result<double> host_link_rate(const catalog::Catalog& catalog, const catalog::Ac
   return rate->value.value() * links->number("host_fraction").value();
 }
 
-Result<void> check_adapters(const EnginePolicy& policy, const traffic::Requests& requests, int ranks) {
+Result<void> check_adapters(const EnginePolicy& policy, const traffic::Requests& requests, bool alone) {
   const bool any = std::any_of(requests.adapter.begin(), requests.adapter.end(), [](std::int32_t a) { return a != traffic::kNoAdapter; });
   if (any && !policy.enable_lora)
     return bad_input("enable-lora", "requests name adapters, which this engine does not load", "enable-lora",
                      policy.engine == Engine::vllm ? "give --enable-lora" : "of the engines here, vllm knows adapters");
-  if (any && ranks > 1) return bad_input("enable-lora", "adapters with attention data parallelism are not modelled", "a dp of 1");
+  if (any && !alone)
+    return bad_input("enable-lora", "adapters with attention data parallelism or separate prefill are not modelled",
+                     "a dp of 1, and replicas that do all of a request");
   return {};
 }
 

@@ -32,8 +32,8 @@ Result<LoraModel> lora_model(const catalog::Catalog& catalog, const step::Subjec
 /// Bytes per second between an accelerator and host memory, as large copies reach it: catalog/efficiency/kv-tiers.yaml.
 Result<double> host_link_rate(const catalog::Catalog& catalog, const catalog::Accelerator& chip);
 
-/// Refuses requests with adapters where the engine has none, and the reverse. ranks: attention ranks of a replica.
-Result<void> check_adapters(const EnginePolicy& policy, const traffic::Requests& requests, int ranks);
+/// Refuses requests with adapters where the engine has none. alone: one replica of one attention rank does all of a request.
+Result<void> check_adapters(const EnginePolicy& policy, const traffic::Requests& requests, bool alone);
 
 /// vLLM lora/model_manager.py (LRUCacheLoRAModelManager): a batch holds at most `max_loras` different adapters; those that left it stay in
 /// their slots, and beyond these in host memory, until others need the place, the least recently used first. Both caches see the same uses,

@@ -32,6 +32,10 @@ struct Outcomes {
   std::vector<RequestId> link;       // next in a waiting queue
   std::vector<std::uint16_t> preemptions, replica;
   std::vector<Status> status;
+  // Only with disaggregated pools, else empty.
+  static constexpr std::uint16_t kNobody = 0xffff;
+  std::vector<std::uint16_t> holder;  // rank that keeps the cache of its prompt for a decode replica, or kNobody
+  std::vector<SimTime> prefilled;     // end of the step that completed the prompt
 
   void resize(std::size_t n) {
     scheduled.resize(n);

@@ -74,15 +74,20 @@ void Replica::arrive(RequestId r, SimTime now) {
   if (idle) {
     if (!woken_) end_ = std::max(end_, instant_of(now));
     woken_ = true;
-  } else if (steps_ > 1 && may_change) {
-    // The first decision at or after `now` can differ, so the run of equal steps ends there.
-    auto before = run(steps_ - 1, instant_of(now - 1) - start_);
-    const std::int64_t look = looks_after(before.steps + 1) - 1;
-    if (look + 1 >= steps_) return;
-    if (look > before.steps) before = run(look, kForever);
-    steps_ = before.steps + 1;
-    end_ = start_ + before.ticks + decode_step(before.steps);
+  } else if (may_change) {
+    interrupt(now, true);
   }
+}
+
+// The first decision at or after `now` (that looks for new requests) can differ, so the run of equal steps ends there.
+void Replica::interrupt(SimTime now, bool at_look) {
+  if (steps_ <= 1) return;
+  auto before = run(steps_ - 1, instant_of(now - 1) - start_);
+  const std::int64_t look = at_look ? looks_after(before.steps + 1) - 1 : before.steps;
+  if (look + 1 >= steps_) return;
+  if (look > before.steps) before = run(look, kForever);
+  steps_ = before.steps + 1;
+  end_ = start_ + before.ticks + decode_step(before.steps);
 }
 
 // The step k after the first of a run of equal ones, and as many of them as fit.
@@ -96,9 +101,9 @@ step::StepForm::Run Replica::run(std::int64_t steps, Instant limit) const {
 // Rejects or queues a request; true if it may change the coming decisions.
 bool Replica::enter(RequestId r) {
   outcomes_.replica[r] = std::uint16_t(model_.index);
-  const std::int64_t input = requests_.input_tokens[r], output = requests_.output_tokens[r];
+  const std::int64_t input = requests_.input_tokens[r], output = outputs_of(r);
   const std::int64_t most = input + output - 1;  // the last token is never cached
-  const bool too_long = policy_.max_model_len > 0 && input + output > policy_.max_model_len;
+  const bool too_long = policy_.max_model_len > 0 && input + requests_.output_tokens[r] > policy_.max_model_len;
   const bool too_wide = !policy_.chunked_prefill && input > policy_.max_num_batched_tokens;
   if (too_long || too_wide || cells(most * unit_ + step_ - unit_) + capped(r) > pool_.total()) {
     outcomes_.status[r] = Status::rejected;
@@ -212,6 +217,7 @@ void Replica::account(std::int64_t taken) {
 void Replica::outputs(Composition& c) {
   const SimTime now = ns_of(end_);
   for (const RequestId r : c.first_tokens) {
+    if (model_.role == Role::prefill && requests_.output_tokens[r] > outcomes_.made[r] + 1) continue;  // handed out where it goes on
     if (outcomes_.first_token[r] == 0)
       outcomes_.first_token[r] = now;
     else  // resumed after a preemption, at which `finished` noted its last token
@@ -219,6 +225,10 @@ void Replica::outputs(Composition& c) {
   }
   if (!c.retiring.empty()) full_ = false;
   for (const Slot s : c.retiring) {
+    if (model_.role == Role::prefill && requests_.output_tokens[slots_[s].id] > outcomes_.made[slots_[s].id] + 1) {
+      keep(s);
+      continue;
+    }
     finish(slots_[s].id);
     free_slot(s);
   }
@@ -234,7 +244,7 @@ void Replica::finish(RequestId r) {
 
 Counters Replica::counters() const {
   Counters c = count_;
-  c.evicted_blocks = pool_.evicted();
+  c.evicted_blocks += pool_.evicted();
   return c;
 }
 
