@@ -102,7 +102,7 @@ void Replica::join_landed() {
 
 void Replica::fail(SimTime now, std::vector<RequestId>& lost) {
   if (steps_ > 1) {
-    const auto done = model_.form->run(current_.decodes, current_.sum, step_ * current_.decodes, steps_ - 1, instant_of(now - 1) - start_);
+    const auto done = run(steps_ - 1, instant_of(now - 1) - start_);
     elapse(done.steps, start_ + done.ticks);
   }
   drop_all(now, lost);
@@ -167,6 +167,10 @@ void Replica::reset(SimTime now) {
   loading_.clear();
   landed_.clear();
   fetches_.clear();
+  if (lanes_ > 1) {
+    slots_of_adapters_ = {std::int32_t(lanes_ - 1), policy_.max_loras, policy_.max_cpu_loras};
+    heads_.assign(heads_.size(), Tournament(lanes_));
+  }
   due_.clear();
   std::fill(phase_.begin(), phase_.end(), 0);
   current_.clear();

@@ -82,10 +82,13 @@ struct Counters {
   std::int64_t cached_tokens = 0, preemptions = 0, evicted_blocks = 0;
   std::int64_t admitted = 0, finished = 0, rejected = 0;
   std::int64_t peak_blocks = 0, peak_running = 0;
-  Int128 busy = 0;            // ticks with a step running
-  Int128 prefill_busy = 0;    // … that pushes prompt tokens
-  Int128 sequence_ticks = 0;  // Σ decoding sequences · ticks of the step
-  Int128 context_sum = 0;     // Σ over decode steps of cached tokens read, in 1/unit tokens
+  std::int64_t adapter_loads = 0, adapter_reads = 0;  // LoRA: host memory to slot; of these from storage first
+  std::int64_t adapter_passed = 0;                    // admissions ahead of a request that came before and waited for a slot
+  Int128 adapter_ticks = 0;                           // that adapters added to steps, loads included
+  Int128 busy = 0;                                    // ticks with a step running
+  Int128 prefill_busy = 0;                            // … that pushes prompt tokens
+  Int128 sequence_ticks = 0;                          // Σ decoding sequences · ticks of the step
+  Int128 context_sum = 0;                             // Σ over decode steps of cached tokens read, in 1/unit tokens
   bool operator==(const Counters&) const = default;
 };
 

@@ -9,7 +9,9 @@
 #include "serve/block_pool.hpp"
 #include "serve/cache_blocks.hpp"
 #include "serve/engine.hpp"
+#include "serve/lora.hpp"
 #include "serve/outcomes.hpp"
+#include "serve/tournament.hpp"
 
 namespace jevons::serve {
 
@@ -25,6 +27,7 @@ struct ReplicaModel {
   std::int64_t longest_run = INT64_MAX;  // steps taken at once; 1 steps one by one, to the same end
   std::vector<CappedCache> capped = {};  // caches of a sequence that do not grow with it
   Role role = Role::both;
+  LoraCost lora = {};
 };
 
 class Replica {
@@ -75,6 +78,7 @@ class Replica {
   friend class Lockstep;  // several of them as the attention ranks of one replica
   using Slot = std::uint32_t;
   static constexpr Slot kNoSlot = ~Slot{0};
+  static constexpr RequestId kNobody = ~RequestId{0};
   static constexpr std::int64_t kRatio = 1'000'000'000;  // new-token ratios are counted in its parts
   static constexpr std::int64_t kClipNewTokens = 4096;   // SGLang SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION
   static constexpr std::int64_t kRetractSteps = 20;      // SGLang retract_decode_steps
@@ -100,6 +104,7 @@ class Replica {
     std::int64_t sum = 0;  // cached tokens of its decoding sequences, 1/unit
     int prefill_tokens = 0;
     step::Ticks attention = 0;
+    step::Ticks extra = 0;                // what adapters add
     std::vector<RequestId> first_tokens;  // prompts completed
     std::vector<Slot> retiring;           // requests whose last token it makes
     std::vector<RequestId> gone;          // … that were preempted since it was composed: nothing left to free
@@ -164,6 +169,8 @@ class Replica {
   void account(std::int64_t taken);
   void compose(std::int64_t steps);
   step::Ticks time_of(const Composition& c) const;
+  step::Ticks decode_step(std::int64_t k) const;
+  step::StepForm::Run run(std::int64_t steps, Instant limit) const;
 
   std::int64_t growth(std::int64_t steps) const;
   std::int64_t growth_limit(std::int64_t steps) const;
@@ -194,11 +201,21 @@ class Replica {
   void hold_prefix(Running& r);
   void remember(Slot s, std::int64_t tokens);
   std::uint32_t level(RequestId r) const { return level_of_.empty() ? 0 : level_of_[requests_.tenant[r]]; }
+  std::int32_t adapter(RequestId r) const { return lanes_ > 1 ? requests_.adapter[r] : traffic::kNoAdapter; }
+  std::uint32_t line_of(RequestId r) const { return level(r) * lanes_ + std::uint32_t(adapter(r) + 1); }
+  // Blocks of one adapter's requests are not another's (vLLM kv_cache_utils.py generate_block_hash_extra_keys).
+  traffic::BlockId content(RequestId r, const traffic::BlockRun& run) const {
+    return run.first + std::uint64_t(adapter(r) + 1) * 0xD6E8FEB86659FD93ull;
+  }
   bool enqueue(RequestId r, bool front);
   bool post(RequestId r);
   std::int64_t looks_after(std::int64_t n) const;
-  const Line& head_line() const;
-  void pop_head();
+  RequestId first_waiting() const;
+  void pop(RequestId r);
+  void changed(std::uint32_t line);
+  bool passes(RequestId r) const;
+  void leave_slot(RequestId r);
+  void charge_adapters(Composition& c);
 
   const EnginePolicy policy_;
   const ReplicaModel model_;
@@ -216,12 +233,17 @@ class Replica {
   std::uint32_t admissions_ = 0;
   int running_ = 0, waiting_ = 0;
   std::int64_t waiting_tokens_ = 0;
-  std::vector<Line> lines_;              // one per priority, urgent first
+  std::vector<Line> lines_;              // one per priority, urgent first, and of these one per adapter
   std::vector<std::uint32_t> level_of_;  // a tenant's line
   Slot partial_ = kNoSlot;               // the one prompt that is pushed in part
-  std::vector<Slot> loading_;            // neither running nor waiting: reserved for a cache that is on its way, or kept for another
-  std::vector<Slot> landed_;             // … whose cache is here, without a place in the batch so far
-  std::vector<Fetch> fetches_;           // not yet asked for
+  std::uint32_t lanes_ = 1;              // lines of a priority: 1, or those without an adapter and each adapter's
+  AdapterSlots slots_of_adapters_;
+  std::vector<Tournament> heads_;    // with adapters, of each priority: which line's first request came first
+  std::vector<std::int64_t> place_;  // with adapters: a request's place in the queue, smaller is earlier
+  std::int64_t first_place_ = 0, next_place_ = 0;
+  std::vector<Slot> loading_;   // neither running nor waiting: reserved for a cache that is on its way, or kept for another
+  std::vector<Slot> landed_;    // … whose cache is here, without a place in the batch so far
+  std::vector<Fetch> fetches_;  // not yet asked for
 
   // Decoding sequences as sums
   std::int64_t composed_ = 0;    // decode compositions so far

@@ -31,6 +31,7 @@ void Replica::schedule(Composition& c, Composition* in_flight) {
     if (!preempted_) schedule_waiting(c, budget);
   }
   c.active = c.decodes > 0 || c.prefill_tokens > 0;
+  if (lanes_ > 1) charge_adapters(c);
   pushed_ = c.prefill_tokens > 0;
   count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free());
   count_.peak_running = std::max<std::int64_t>(count_.peak_running, running_);
@@ -40,20 +41,6 @@ void Replica::schedule(Composition& c, Composition* in_flight) {
 int Replica::partial_tokens(int budget) const {
   if (partial_ == kNoSlot) return 0;
   return std::max(0, std::min(slots_[partial_].target - slots_[partial_].computed, budget));
-}
-
-// Requests that arrived since the last look join the queue.
-void Replica::receive() {
-  recv_count_ = 0;
-  if (inbox_.size == 0) return;
-  Line& line = lines_[0];
-  if (line.size == 0)
-    line.first = inbox_.first;
-  else
-    outcomes_.link[line.last] = inbox_.first;
-  line.last = inbox_.last;
-  line.size += inbox_.size;
-  inbox_.size = 0;
 }
 
 // Blocks that the next chunk of the prompt pushed in part needs.
@@ -171,7 +158,7 @@ bool Replica::waits_for_more(const Composition& c, int budget) {
 bool Replica::has_context() const {
   if (partial_ != kNoSlot) return true;
   if (waiting_ == inbox_.size || running_ == policy_.max_num_seqs) return false;
-  const Want w = wanted(head_line().first, policy_.max_num_batched_tokens - decoding_);
+  const Want w = wanted(first_waiting(), policy_.max_num_batched_tokens - decoding_);
   return w.tokens > 0 && w.blocks <= pool_.free();
 }
 
@@ -189,7 +176,12 @@ void Replica::schedule_waiting(Composition& c, int& budget) {
       blocked_ = true;
       break;
     }
-    if (!admit(head_line().first, c, budget)) break;
+    const RequestId r = first_waiting();
+    if (r == kNobody) {
+      blocked_ = true;
+      break;
+    }
+    if (!admit(r, c, budget)) break;
   }
   full_ = blocked_ && policy_.admission == Admission::estimate;  // SGLang batch_is_full: not tried again before a request ends
 }
@@ -227,7 +219,16 @@ bool Replica::admit(RequestId r, Composition& c, int& budget) {
     return false;
   }
   expected_ += (w.expected - w.tokens) * kRatio;
-  pop_head();
+  if (lanes_ > 1) {
+    count_.adapter_passed += passes(r);
+    if (adapter(r) != traffic::kNoAdapter) {
+      const auto fetch = slots_of_adapters_.join(adapter(r));
+      count_.adapter_loads += fetch.load;
+      count_.adapter_reads += fetch.read;
+      c.extra += (fetch.load ? model_.lora.load : 0) + (fetch.read ? model_.lora.read : 0);
+    }
+  }
+  pop(r);
   const Slot s = new_slot();
   Running& x = slots_[s];
   x.id = r;
@@ -371,6 +372,7 @@ void Replica::preempt(Slot s) {
       return;
     }
   }
+  leave_slot(id);
   if (r.decoding) {
     note_outputs(r);
     outcomes_.finished[id] = ns_of(start_ + (in_flight_ == nullptr ? 0 : pace_.set ? pace_.first : time_of(*in_flight_)));
@@ -419,7 +421,7 @@ Replica::Hit Replica::look_up(RequestId r, std::int64_t tokens) const {
   Hit hit;
   std::int64_t rest = tokens / policy_.block_size;
   for (const auto& run : requests_.prefix.of(r)) {
-    const BlockPool::Index i = pool_.find(run.first);
+    const BlockPool::Index i = pool_.find(content(r, run));
     if (i == BlockPool::kNone || rest <= 0) break;
     const std::int64_t length = std::int64_t(run.count) * extent_cells_;
     const std::int64_t n = std::min({pool_.valid(i), length, rest});
@@ -436,7 +438,7 @@ void Replica::hold_prefix(Running& x) {
   for (const auto& run : requests_.prefix.of(x.id)) {
     if (rest == 0) return;
     const std::int64_t n = std::min(std::int64_t(run.count) * extent_cells_, rest);
-    x.extents.push_back(pool_.find(run.first));
+    x.extents.push_back(pool_.find(content(x.id, run)));
     pool_.hold(x.extents.back(), n);
     rest -= n;
   }
@@ -457,8 +459,8 @@ void Replica::remember(Slot s, std::int64_t tokens) {
     const std::int64_t wanted = std::min(full - begin, length);
     if (wanted <= 0) return;
     if (k == r.extents.size()) {
-      const bool known = pool_.find(run.first) != BlockPool::kNone;  // another made it meanwhile: this copy stays without content
-      r.extents.push_back(known ? BlockPool::kNone : pool_.create(run.first, wanted));
+      const bool known = pool_.find(content(r.id, run)) != BlockPool::kNone;  // another made it meanwhile: this copy stays without content
+      r.extents.push_back(known ? BlockPool::kNone : pool_.create(content(r.id, run), wanted));
       if (!known) r.shared += wanted;
     } else if (r.extents[k] != BlockPool::kNone) {
       if (wanted > pool_.valid(r.extents[k])) r.shared += pool_.extend(r.extents[k], wanted);
@@ -466,56 +468,6 @@ void Replica::remember(Slot s, std::int64_t tokens) {
     begin += length;
     ++k;
   }
-}
-
-// True if the request is now the head of a queue that was not empty.
-bool Replica::enqueue(RequestId r, bool front) {
-  const std::uint32_t l = level(r);
-  Line& line = lines_[l];
-  bool leads = waiting_ > 0;
-  for (std::uint32_t i = 0; i < l; ++i) leads = leads && lines_[i].size == 0;
-  leads = leads && (front || line.size == 0);
-  if (line.size == 0) {
-    line.first = line.last = r;
-  } else if (front) {
-    outcomes_.link[r] = line.first;
-    line.first = r;
-  } else {
-    outcomes_.link[line.last] = r;
-    line.last = r;
-  }
-  ++line.size;
-  ++waiting_;
-  waiting_tokens_ += requests_.input_tokens[r];
-  return leads;
-}
-
-// Arrived between two looks for new requests.
-bool Replica::post(RequestId r) {
-  if (inbox_.size == 0)
-    inbox_.first = r;
-  else
-    outcomes_.link[inbox_.last] = r;
-  inbox_.last = r;
-  ++inbox_.size;
-  ++waiting_;
-  waiting_tokens_ += requests_.input_tokens[r];
-  return false;
-}
-
-const Replica::Line& Replica::head_line() const {
-  for (const Line& line : lines_) {
-    if (line.size > 0) return line;
-  }
-  throw_internal("a waiting request is in a line");
-}
-
-void Replica::pop_head() {
-  Line& line = const_cast<Line&>(head_line());
-  waiting_tokens_ -= requests_.input_tokens[line.first];
-  line.first = outcomes_.link[line.first];
-  --line.size;
-  --waiting_;
 }
 
 }  // namespace jevons::serve

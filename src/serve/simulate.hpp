@@ -34,6 +34,7 @@ struct Pool {
   double link_bytes_per_s = 0;  // network of one rank, each way; used by pools that hand over
   double start_up_s = 0;        // from an order, or a repair, until a replica serves: container, weights, CUDA graphs
   std::optional<Scaling> scaling = {};
+  LoraCost lora = {};
 };
 
 /// The cache of a prompt on its way from a prefill to a decode replica.
