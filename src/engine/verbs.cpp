@@ -9,6 +9,7 @@
 
 #include "base/units.hpp"
 #include "engine/evaluate.hpp"
+#include "engine/fabric_verb.hpp"
 #include "engine/replay_verb.hpp"
 #include "engine/simulate_verb.hpp"
 #include "evidence/validate.hpp"
@@ -16,7 +17,6 @@
 
 namespace jevons::engine {
 
-Result<Outcome> run_fabric(Context& c);      // fabric_verb.cpp
 Result<Outcome> run_datacenter(Context& c);  // datacenter_verb.cpp
 
 namespace {
@@ -351,10 +351,21 @@ const Verb kVerbs[] = {
      kModelOptions, run_model},
     {"fabric",
      "NAME|FILE.yaml",
-     "Count a network: switch chips, links, modules, watts, dollars.\nA file has the form of catalog/fabrics: facts endpoints, "
-     "endpoint_bandwidth, switch_capacity, radix, tiers, planes,\n"
-     "oversubscription; attributes shape (clos, torus, mesh), switch, endpoint_medium, uplink_medium.",
-     "  jevons fabric gb200-nvl72\n  jevons fabric upn512 --format json\n  jevons fabric my-cluster.yaml\n",
+     "Count a network from its endpoints up: switch chips, cables and modules by kind, watts, dollars, latency, failures.\n"
+     "NAME is a system that `jevons catalog list` shows under fabrics; nvl72, nvl144 and nvl576 show what each name has meant.\n"
+     "A FILE describes a system of your own (example below); --set lays values over either. Media and switches are\n"
+     "components of the catalogue: dac-800g, acc-800g, aec-800g, aoc-800g, opt-800g-dsp, opt-800g-lpo, opt-1600g-dsp,\n"
+     "opt-3200g-npo, opt-800g-cpo …; tomahawk5, tomahawk6, nvswitch5, switch-64x800g …; `jevons catalog show NAME`.\n"
+     "A clos needs endpoints, endpoint_bandwidth, and a switch or switch_capacity and radix; a torus dimension_1 …\n"
+     "whose product is the endpoints; a mesh joins every pair. -o DIR also writes topology.svg.",
+     "  jevons fabric gb200-nvl72\n  jevons fabric upn512 --format json\n  jevons fabric nvl576\n"
+     "  jevons fabric upn512 --set endpoint_bandwidth='14.4 Tbit/s' --set planes=72\n  jevons fabric my-cluster.yaml -o out\n\n"
+     "A whole my-cluster.yaml: 512 accelerators on 400G Ethernet, leaf and spine, cables in the rack, linear optics above\n"
+     "  name: my-cluster\n  attributes: {switch: tomahawk5, endpoint_medium: dac-800g, uplink_medium: opt-800g-lpo}\n"
+     "  defaults: {kind: spec, source: our rack plan, read: 2026-11-28, confidence: A}   # where the figures come from\n"
+     "  facts:\n    endpoints: {value: 512 accel}\n    endpoint_bandwidth: {value: 400 Gbit/s}\n    radix: {value: 128 port}\n"
+     "    tiers: {value: 2 count}\n    first_link_length: {value: 2 m}\n    uplink_length: {value: 30 m}\n"
+     "An uncertain figure: {value: 600 W, range: [500, 700], kind: assumed, why: no data sheet yet}\n",
      1,
      1,
      {},
@@ -402,6 +413,9 @@ std::span<const Verb> verbs() {
     std::vector<Verb> v(std::begin(kVerbs), std::end(kVerbs));
     v[0].options = scenario_options();
     v[1].options = simulate_options();
+    for (auto& verb : v) {
+      if (verb.name == "fabric") verb.options = fabric_options();
+    }
     return v;
   }();
   return table;
