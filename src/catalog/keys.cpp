@@ -39,6 +39,8 @@ std::vector<std::string_view> names_of(const Catalog& catalog, Section section, 
     if (k.unit.empty() == attributes) names.push_back(k.path);
   }
   for (const auto* t : catalog.things(section)) pick(*t, names);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 

@@ -11,6 +11,7 @@ namespace jevons::fabric {
 namespace {
 
 constexpr int kMostTiers = 6;
+constexpr double kMostPorts = 1e6;
 constexpr double kHoursOfFit = 1e9;
 constexpr Seconds kFlightPerMetre{4.9e-9};  // group index 1.47 of silica fibre over the speed of light; copper pairs are within 15 %
 // Counts that formulas give as 17.999999 are 18.
@@ -21,6 +22,10 @@ Result<void> check(const Network& n) {
     return bad_input(n.name.empty() ? std::string(key) : n.name + "." + std::string(key), std::move(what), std::move(expected),
                      std::move(hint));
   };
+  const auto not_negative = [&](std::string key, const auto& v) -> Result<void> {
+    if (!v || v->value() >= 0) return {};
+    return refuse(key, fmt::format("{} is negative", v->value()), "0 or more: money and power are spent, not earned");
+  };
   if (!(n.endpoints >= 1 && n.endpoints <= 1e9 && n.endpoints == std::floor(n.endpoints)))
     return refuse("endpoints", fmt::format("{}", n.endpoints), "a whole number of endpoints, 1 to 1e9");
   if (!(n.endpoint_bandwidth.value() > 0))
@@ -28,11 +33,11 @@ Result<void> check(const Network& n) {
   for (const auto& m : {n.endpoint_end, n.leaf_end, n.uplink}) {
     if (!m) continue;
     if (!(m->rate.value() > 0)) return refuse("module_rate", fmt::format("{} B/s for {}", m->rate.value(), m->component), "a rate above 0");
-    if ((m->price && *m->price < Usd{}) || (m->power && *m->power < Watts{}))
-      return refuse(m->component, "negative money or power", "0 or more");
+    JEVONS_CHECK(not_negative(m->component + ".power", m->power));
+    JEVONS_CHECK(not_negative(m->component + ".price", m->price));
   }
-  if ((n.switch_price && *n.switch_price < Usd{}) || (n.switch_power && *n.switch_power < Watts{}))
-    return refuse("switch", "negative money or power", "0 or more");
+  JEVONS_CHECK(not_negative("switch_power", n.switch_power));
+  JEVONS_CHECK(not_negative("switch_price", n.switch_price));
   const auto in_reach = [&](const std::optional<Medium>& m, double metres, std::string_view key) -> Result<void> {
     if (!m || !m->reach_m || metres <= *m->reach_m) return {};
     return refuse(key, fmt::format("{} reaches {} m, the link is {} m long", m->component, *m->reach_m, metres),
@@ -55,12 +60,14 @@ Result<void> check(const Network& n) {
   if (n.shape == Shape::mesh) return n.endpoints >= 2 ? Result<void>{} : refuse("endpoints", "a mesh of one", "2 or more endpoints");
   if (!(n.switch_capacity.value() > 0))
     return refuse("switch_capacity", fmt::format("{} B/s", n.switch_capacity.value()), "a capacity above 0");
-  if (!(n.radix >= 2 && n.radix == std::floor(n.radix)))
-    return refuse("radix", fmt::format("{} ports", n.radix), "a whole number of ports, 2 or more");
+  if (!(n.radix >= 2 && n.radix <= kMostPorts && n.radix == std::floor(n.radix))) {
+    return refuse("radix", fmt::format("{} ports", n.radix), fmt::format("a whole number of ports, 2 to {:.0f}", kMostPorts),
+                  "a chip divides its capacity into ports: 51.2 Tbit/s is 64 ports of 800G, 128 of 400G or 512 of 100G");
+  }
   if (!(n.tiers >= 1 && n.tiers <= kMostTiers))
     return refuse("tiers", fmt::format("{}", n.tiers), fmt::format("1 to {}", kMostTiers), "3 tiers of radix 64 hold 65,536 endpoints");
-  if (!(n.planes >= 1 && n.planes == std::floor(n.planes)))
-    return refuse("planes", fmt::format("{}", n.planes), "a whole number of planes");
+  if (!(n.planes >= 1 && n.planes <= kMostPorts && n.planes == std::floor(n.planes)))
+    return refuse("planes", fmt::format("{}", n.planes), fmt::format("a whole number of planes, 1 to {:.0f}", kMostPorts));
   if (!(n.oversubscription >= 1))
     return refuse("oversubscription", fmt::format("{}", n.oversubscription), "1 (none) or more: down bandwidth over up bandwidth");
   if (n.endpoints_per_leaf && !(*n.endpoints_per_leaf >= 1 && *n.endpoints_per_leaf == std::floor(*n.endpoints_per_leaf)))
