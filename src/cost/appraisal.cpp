@@ -114,7 +114,7 @@ std::optional<double> per_year(std::optional<double> monthly) {
 Result<Appraisal> appraise(const Campus& c) {
   JEVONS_CHECK(check_campus(c));
   Appraisal a;
-  a.site_capital = Usd{c.site_usd_per_watt * c.build_factor * c.power().value()};
+  a.site_capital = Usd{c.site_usd_per_watt * c.build_factor * c.power().value() / c.pue};
   a.hardware_capital = c.hardware_each * c.accelerators;
   a.construction_interest = a.site_capital * (c.debt_share * interest_during_construction(c.debt_rate, c.build_years));
   const Flows f = full_year(c, a.site_capital, a.site_capital + a.construction_interest);
@@ -171,6 +171,8 @@ Result<std::vector<Swing>> tornado(const Campus& c) {
     JEVONS_TRY(const Appraisal at_high, appraise(high));
     out.push_back({k.key, k.dim, k.low, k.high, measure(at_low), measure(at_high)});
   }
+  // An input that does not touch the answer is no uncertainty of it.
+  std::erase_if(out, [](const Swing& s) { return std::abs(s.at_high - s.at_low) <= 1e-9 * std::abs(s.at_low); });
   const auto width = [](const Swing& s) { return std::abs(s.at_high - s.at_low); };
   std::stable_sort(out.begin(), out.end(), [&](const Swing& a, const Swing& b) { return width(a) > width(b); });
   return out;

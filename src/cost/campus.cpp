@@ -96,8 +96,13 @@ Result<PowerBilling> billing_of(const catalog::Thing& t, Business business) {
 Result<std::vector<FleetPart>> fleet_of(const catalog::Thing& t) {
   const auto one = t.attribute("accelerator"), many = t.attribute("fleet");
   if (one.empty() == many.empty()) {
-    return fail({ErrorCode::bad_input, std::string(t.file), 0, "accelerator", one.empty() ? "is not stated" : "is stated beside fleet",
-                 "attributes: {accelerator: NAME}, or fleet: 'NAME 0.6, NAME 0.4'", {}});
+    return fail({ErrorCode::bad_input,
+                 std::string(t.file),
+                 0,
+                 "accelerator",
+                 one.empty() ? "is not stated" : "is stated beside fleet",
+                 "attributes: {accelerator: NAME}, or fleet: 'NAME 0.6, NAME 0.4'",
+                 {}});
   }
   if (!one.empty()) return std::vector{FleetPart{std::string(one)}};
   std::vector<FleetPart> parts;
@@ -114,7 +119,8 @@ Result<std::vector<FleetPart>> fleet_of(const catalog::Thing& t) {
     sum += p.share;
     parts.push_back(std::move(p));
   }
-  if (std::abs(sum - 1) > 1e-6) return refuse_attribute(t, "fleet", fmt::format("shares that add up to {}", sum), "shares that add up to 1");
+  if (std::abs(sum - 1) > 1e-6)
+    return refuse_attribute(t, "fleet", fmt::format("shares that add up to {}", sum), "shares that add up to 1");
   return parts;
 }
 
@@ -139,7 +145,8 @@ Result<void> price_parts(const catalog::Catalog& catalog, Taker& take) {
       if (chip.price && chip.price->fact->has_range && c.fleet.size() == 1) {
         const auto& f = *chip.price->fact;
         const double uplift = o.system / chip.price->value;  // servers and network, where the price is the chip's alone
-        c.knobs.push_back({"hardware_price", f.dim, f.low * uplift, f.high * uplift, [](Campus& x, double v) { x.hardware_each = Usd{v}; }});
+        c.knobs.push_back(
+            {"hardware_price", f.dim, f.low * uplift, f.high * uplift, [](Campus& x, double v) { x.hardware_each = Usd{v}; }});
       }
     }
     if (c.business == Business::gpu_cloud && own_rent == nullptr) {
@@ -161,17 +168,26 @@ Result<void> size_fleet(Taker& take) {
   Campus& c = take.c;
   const auto *watts = take.own("site_power"), *count = take.own("accelerators");
   if ((watts == nullptr) == (count == nullptr)) {
-    return fail({ErrorCode::bad_input, std::string(take.thing.file), count == nullptr ? 0 : count->line, "site_power",
+    return fail({ErrorCode::bad_input,
+                 std::string(take.thing.file),
+                 count == nullptr ? 0 : count->line,
+                 "site_power",
                  watts == nullptr ? "neither site_power nor accelerators is stated" : "both site_power and accelerators are stated",
-                 "one of them", {}});
+                 "one of them",
+                 {}});
   }
   double per_watt = 0;  // accelerators a watt
   for (const auto& p : c.fleet) per_watt += p.share / p.power_each.value();
   const double site = watts != nullptr ? watts->value : count->value / per_watt;
   if (!(site > 0 && site < 1e15)) {
     const auto& f = watts != nullptr ? *watts : *count;
-    return fail({ErrorCode::bad_input, std::string(take.thing.file), f.line, std::string(f.key), fmt::format("{}", f.text),
-                 "above 0: the site must hold at least one accelerator", {}});
+    return fail({ErrorCode::bad_input,
+                 std::string(take.thing.file),
+                 f.line,
+                 std::string(f.key),
+                 fmt::format("{}", f.text),
+                 "above 0: the site must hold at least one accelerator",
+                 {}});
   }
   Watts power{};
   Usd hardware{};
@@ -220,8 +236,13 @@ Result<void> take_operations(Taker& take) {
   const auto* lump = take.own("operations");
   for (const std::string_view key : {"staff_per_megawatt", "staff_cost", "site_maintenance", "spares"}) {
     if (lump == nullptr || take.own(key) == nullptr) continue;
-    return fail({ErrorCode::bad_input, std::string(take.thing.file), take.own(key)->line, std::string(key),
-                 "is stated beside operations, which holds it already", "operations alone, or its parts alone", {}});
+    return fail({ErrorCode::bad_input,
+                 std::string(take.thing.file),
+                 take.own(key)->line,
+                 std::string(key),
+                 "is stated beside operations, which holds it already",
+                 "operations alone, or its parts alone",
+                 {}});
   }
   const bool parts = take.find("staff_per_megawatt") != nullptr && take.find("staff_cost") != nullptr;
   if (lump != nullptr || !parts) {
@@ -246,8 +267,7 @@ void take_finance(Taker& take) {
   take.required("site_life", take.find("site_life", "site_life"), [](Campus& x, double v) { x.site_years = v / kYear; });
   take.required("cost_of_capital", take.find("cost_of_capital", "cost_of_capital"), [](Campus& x, double v) { x.cost_of_capital = v; });
   take.take(take.own("hardware_price"), [](Campus& x, double v) { x.hardware_each = Usd{v}; });
-  if (take.c.business == Business::gpu_cloud)
-    take.take(take.own("rent"), [](Campus& x, double v) { x.rent_each = UsdPerSecond{v}; });
+  if (take.c.business == Business::gpu_cloud) take.take(take.own("rent"), [](Campus& x, double v) { x.rent_each = UsdPerSecond{v}; });
   take.take(take.own("tokens_per_second"), [](Campus& x, double v) { x.tokens_each = TokensPerSecond{v}; });
 }
 
@@ -288,7 +308,13 @@ Result<Campus> campus(const catalog::Catalog& catalog, const catalog::Thing& t) 
     x.pue = v;
   });
   if (!(c.pue >= 1 && c.pue < 100)) {
-    return fail({ErrorCode::bad_input, std::string(t.file), pue->line, "pue", std::string(pue->text), "1 or more: the site draws at least what its IT draws", {}});
+    return fail({ErrorCode::bad_input,
+                 std::string(t.file),
+                 pue->line,
+                 "pue",
+                 std::string(pue->text),
+                 "1 or more: the site draws at least what its IT draws",
+                 {}});
   }
   JEVONS_CHECK(price_parts(catalog, take));
   JEVONS_CHECK(size_fleet(take));

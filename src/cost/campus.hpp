@@ -37,7 +37,7 @@ struct Campus {
   Watts power_each{};       // at the meter, PUE included
   double pue = 1;           // inside power_each
   Usd hardware_each{};
-  double site_usd_per_watt = 0, build_factor = 1;  // at the meter; the class's factor on the region's figure
+  double site_usd_per_watt = 0, build_factor = 1;  // of IT power, as construction surveys quote it; the class's factor on it
   UsdPerJoule electricity{};                       // mean over the hours of a year
   double price_by_hour = 1, carbon_by_hour = 1;    // what the shapes of load, price and carbon over a day do to their means
   UsdPerSecond operations_each{};                  // stated as one sum; else 0, and the four below add up to it

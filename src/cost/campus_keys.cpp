@@ -9,7 +9,8 @@ namespace {
 constexpr OptionSpec kKeys[] = {
     {.path = "accelerator", .help = "accelerator of the catalogue; or fleet"},
     {.path = "fleet", .help = "mixed fleet by share of power: 'ascend-910c 0.6, h20-96g 0.4'"},
-    {.path = "region", .help = "us, us-texas, us-virginia, us-iowa, us-california, china, germany, ireland, france, finland, denmark, sweden"},
+    {.path = "region",
+     .help = "us, us-texas, us-virginia, us-iowa, us-california, china, germany, ireland, france, finland, denmark, sweden"},
     {.path = "class", .help = "conventional, ai-liquid, modular: build cost, time, PUE, water, staff"},
     {.path = "business", .help = "gpu-cloud (default), colocation, owner-operator"},
     {.path = "power_billing", .help = "in-rent (default of clouds), pass-through (of colocation), net: decides the margins"},
@@ -28,7 +29,7 @@ constexpr OptionSpec kKeys[] = {
     {.path = "hardware_price", .unit = "USD", .help = "of one accelerator with its share of servers and network"},
     {.path = "hardware_life", .unit = "yr", .help = "depreciation life"},
     {.path = "site_life", .unit = "yr", .help = "depreciation life"},
-    {.path = "build_cost", .unit = "USD/W", .help = "at the meter, without IT; default: the region's times the class's factor"},
+    {.path = "build_cost", .unit = "USD/W", .help = "of IT power, without the IT; default: the region's times the class's factor"},
     {.path = "pue", .unit = "count", .help = "power of the site over power of its IT; default: the class's"},
     {.path = "electricity", .unit = "USD/kWh", .help = "mean price; default: the region's"},
     {.path = "carbon", .unit = "gCO2/kWh", .help = "of the grid; default: the region's"},
@@ -64,13 +65,19 @@ double hourly_mean(std::span<const double> load, std::span<const double> value) 
 Result<std::vector<double>> hour_shape(const catalog::Catalog& catalog, std::string_view name) {
   JEVONS_TRY(const catalog::Thing* t, catalog.find(catalog::Section::datacenter, "hour-shapes"));
   if (!t->series.column(name) || t->series.rows() != 24) {
-    return fail({ErrorCode::bad_input, std::string(t->file), 0, std::string(name), "no such shape of 24 hours",
-                 fmt::format("one of {}", fmt::join(t->series.columns, ", ")), {}});
+    return fail({ErrorCode::bad_input,
+                 std::string(t->file),
+                 0,
+                 std::string(name),
+                 "no such shape of 24 hours",
+                 fmt::format("one of {}", fmt::join(t->series.columns, ", ")),
+                 {}});
   }
   std::vector<double> out;
   for (std::size_t h = 0; h < 24; ++h) {
     const auto v = t->series.number(h, name);
-    if (!v || !(*v >= 0)) return fail({ErrorCode::bad_input, std::string(t->file), 0, std::string(name), "a missing or negative hour", "24 factors", {}});
+    if (!v || !(*v >= 0))
+      return fail({ErrorCode::bad_input, std::string(t->file), 0, std::string(name), "a missing or negative hour", "24 factors", {}});
     out.push_back(*v);
   }
   return out;

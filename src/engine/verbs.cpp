@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.hpp"
+#include "engine/datacenter_verb.hpp"
 #include "engine/evaluate.hpp"
 #include "engine/fabric_verb.hpp"
 #include "engine/replay_verb.hpp"
@@ -16,8 +17,6 @@
 #include "model/describe.hpp"
 
 namespace jevons::engine {
-
-Result<Outcome> run_datacenter(Context& c);  // datacenter_verb.cpp
 
 namespace {
 
@@ -372,13 +371,20 @@ const Verb kVerbs[] = {
      run_fabric},
     {"datacenter",
      "NAME|FILE.yaml",
-     "Appraise a data centre: capital, income statement, break-even, NPV, cost of an accelerator-hour.\nA file has the form of "
-     "catalog/datacenters/gigawatt-campus.yaml: attributes accelerator, business (gpu-cloud,\ncolocation, owner-operator), power_billing "
-     "(in-rent, pass-through, net); facts site_power or accelerators, build_time,\nramp_time, occupancy, tax, debt_share, debt_rate, "
-     "overhead; "
-     "optional hardware_price, build_cost, electricity, operations,\nhardware_life, site_life, cost_of_capital, rent, space_rent, pue, "
-     "tokens_per_second.",
-     "  jevons datacenter gigawatt-campus\n  jevons datacenter my-campus.yaml --format json\n",
+     "Appraise a data centre: capital, income statement, break-even, NPV, cost of an hour and a token, energy, supply.\n"
+     "NAME is a campus that `jevons catalog list` shows under datacenters, such as gigawatt-campus; --set lays values over it.\n"
+     "A FILE describes your own (example below). What it leaves out comes from its region, its class or the accelerator.",
+     "  jevons datacenter gigawatt-campus --explain\n  jevons datacenter gigawatt-agents --set region=us-texas --set load_shape=day\n"
+     "  jevons datacenter gigawatt-campus --set business=colocation --set power_billing=net\n"
+     "  jevons datacenter my-campus.yaml --format json -o out\n\n"
+     "A whole my-campus.yaml\n"
+     "  name: my-campus\n  attributes: {accelerator: h200-sxm, region: finland, class: ai-liquid, business: gpu-cloud, power_billing: "
+     "in-rent}\n"
+     "  defaults: {kind: spec, source: our plan, read: 2026-11-28, confidence: A}   # where the figures come from\n"
+     "  facts:\n    site_power: {value: 50 MW}\n"
+     "    occupancy: {value: 0.8, range: [0.6, 0.95], kind: assumed, why: first year of selling}\n"
+     "    debt_share: {value: 0.5}\n    debt_rate: {value: 0.08}\n    overhead: {value: 0.05}\n"
+     "    tokens_per_second: {value: 1500 tok/s}\n",
      1,
      1,
      {},
@@ -415,6 +421,7 @@ std::span<const Verb> verbs() {
     v[1].options = simulate_options();
     for (auto& verb : v) {
       if (verb.name == "fabric") verb.options = fabric_options();
+      if (verb.name == "datacenter") verb.options = datacenter_options();
     }
     return v;
   }();
