@@ -66,7 +66,7 @@ struct Taker {
                   std::string(thing.file),
                   0,
                   std::string(key),
-                  fmt::format("{} does not state it", thing.name),
+                  fmt::format("{} does not state {}", thing.name, key),
                   "a value with its source, or kind: assumed with range and why",
                   fmt::format("or --set {}=…, or a region and class that have it", key)};
   }
@@ -137,7 +137,13 @@ Result<void> price_parts(const catalog::Catalog& catalog, Taker& take) {
     JEVONS_TRY(p.power_each, all_in_power(catalog, chip, c.facts));
     if (own_pue) p.power_each = p.power_each * (c.pue / published_pue);
     if (c.business != Business::colocation && own_price == nullptr) {
-      JEVONS_TRY(const Ownership o, ownership(catalog, chip));
+      const auto owned = ownership(catalog, chip);
+      if (!owned) {
+        Error e = owned.error();
+        e.hint = "give hardware_price, in the file or with --set hardware_price='… USD'";
+        return fail(std::move(e));
+      }
+      const Ownership& o = *owned;
       p.hardware_each = o.system;
       for (const auto* f : o.facts) {
         if (f->key == "price" || f->key == "system_over_chip") c.facts.push_back(f);
@@ -179,14 +185,14 @@ Result<void> size_fleet(Taker& take) {
   double per_watt = 0;  // accelerators a watt
   for (const auto& p : c.fleet) per_watt += p.share / p.power_each.value();
   const double site = watts != nullptr ? watts->value : count->value / per_watt;
-  if (!(site > 0 && site < 1e15)) {
-    const auto& f = watts != nullptr ? *watts : *count;
+  const auto& asked = watts != nullptr ? *watts : *count;
+  if (!(site >= (1 - 1e-9) / per_watt && site < 1e15)) {
     return fail({ErrorCode::bad_input,
-                 std::string(take.thing.file),
-                 f.line,
-                 std::string(f.key),
-                 fmt::format("{}", f.text),
-                 "above 0: the site must hold at least one accelerator",
+                 std::string(asked.file),
+                 asked.line,
+                 std::string(asked.key),
+                 fmt::format("'{}' holds no accelerator", asked.text),
+                 fmt::format("at least {:.3g} W, one accelerator at the meter", 1 / per_watt),
                  {}});
   }
   Watts power{};
@@ -206,7 +212,7 @@ Result<void> size_fleet(Taker& take) {
     c.hardware_each = hardware / c.accelerators;
     c.rent_each = rent / c.accelerators;
   }
-  c.facts.push_back(watts != nullptr ? watts : count);
+  c.facts.push_back(&asked);
   return {};
 }
 

@@ -232,7 +232,8 @@ report::Table business_table(const catalog::Catalog& catalog, const catalog::Thi
                       maybe(a->payback_years)});
   }
   t.notes.push_back(
-      "in-rent: paid out of the rent; pass-through: billed at cost on top; net: customers pay their supplier, in neither revenue nor "
+      "The rent is the same in each row of a business. in-rent: power is paid out of it; pass-through: billed at cost on top; net: "
+      "customers pay their supplier, in neither revenue nor "
       "cost.");
   return t;
 }
@@ -345,6 +346,23 @@ report::Table energy_table(const cost::TokenEnergyBand& e, report::Document& d) 
   row("litres_per_mtok", "water", scaled(e.low.litres), scaled(e.centre.litres), scaled(e.high.litres), "L/Mtok",
       "the region states no water of its grid, or the class none of its site");
   t.notes.push_back("A band of the power model's facts, not of the load; tokens count whatever tokens_per_second counts.");
+  return t;
+}
+
+report::Table building_table(const cost::Appraisal& a) {
+  report::Table t{"building",
+                  "Site capital spent while building, an S-curve",
+                  {{"quarter", "quarter", "{:.0f}", kAppraised},
+                   {"spent_musd", "spent M$", "{:.0f}", kAppraised},
+                   {"total_musd", "in all M$", "{:.0f}", kAppraised}},
+                  {},
+                  {},
+                  false};
+  double total = 0;
+  for (std::size_t q = 0; q < a.spent_by_quarter.size(); ++q) {
+    total += a.spent_by_quarter[q];
+    t.rows.push_back({double(q + 1), a.spent_by_quarter[q] / kMega, total / kMega});
+  }
   return t;
 }
 

@@ -141,8 +141,9 @@ std::span<const OptionSpec> datacenter_options() { return cost::campus_keys(); }
 Result<Outcome> run_datacenter(Context& context) {
   catalog::Store store;
   const auto& catalog = context.catalog;
-  JEVONS_TRY(const catalog::Thing* thing,
-             catalog::thing_for(catalog, store, catalog::Section::datacenter, context.words[0], cost::campus_keys(), context.settings));
+  constexpr catalog::Either kEither[] = {{"site_power", "accelerators"}, {"accelerator", "fleet"}};
+  JEVONS_TRY(const catalog::Thing* thing, catalog::thing_for(catalog, store, catalog::Section::datacenter, context.words[0],
+                                                             cost::campus_keys(), context.settings, kEither));
   const auto check = thing->attribute("supply_check");
   if (!check.empty() && check != "report" && check != "enforce")
     return fail({ErrorCode::bad_input, std::string(thing->file), 0, "supply_check", fmt::format("'{}'", check), "report or enforce", {}});
@@ -167,6 +168,7 @@ Result<Outcome> run_datacenter(Context& context) {
   d.tables.push_back(tornado_table(swings, hour));
   JEVONS_TRY(auto by_hour, hours_table(catalog, c));
   d.tables.push_back(std::move(by_hour));
+  d.tables.push_back(building_table(a));
   d.charts = {tornado_chart(swings, hour), cash_chart(a)};
   o.files.push_back({"tornado.svg", tornado_svg(swings, hour, hour ? to_usd_per_hour(*a.cost_of_hour) : a.npv.value())});
   verdict(catalog, *thing, c, exports, limits, o);

@@ -378,7 +378,7 @@ const Verb kVerbs[] = {
      "  jevons datacenter gigawatt-campus --set business=colocation --set power_billing=net\n"
      "  jevons datacenter my-campus.yaml --format json -o out\n\n"
      "A whole my-campus.yaml\n"
-     "  name: my-campus\n  attributes: {accelerator: h200-sxm, region: finland, class: ai-liquid, business: gpu-cloud, power_billing: "
+     "  name: my-campus\n  attributes: {accelerator: h100-sxm, region: finland, class: ai-liquid, business: gpu-cloud, power_billing: "
      "in-rent}\n"
      "  defaults: {kind: spec, source: our plan, read: 2026-11-28, confidence: A}   # where the figures come from\n"
      "  facts:\n    site_power: {value: 50 MW}\n"
