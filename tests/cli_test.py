@@ -86,6 +86,18 @@ class Cli(unittest.TestCase):
         self.assertAlmostEqual(r["e2e"]["mean_ms"], r["ttft"]["mean_ms"] + 199 * r["tpot"]["mean_ms"], delta=1e-6 * r["e2e"]["mean_ms"])
         self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
 
+    def test_simulate_adapters(self):
+        words = (*self.SMALL, "--request-rate", "10", "--num-requests", "300", "--adapters", "9", "--enable-lora", "--format", "json")
+        seen = set()
+        for more in ((), ("--max-loras", "4"), ("--max-loras", "4", "--max-lora-rank", "64"), ("--max-loras", "4", "--max-cpu-loras", "9"),
+                     ("--max-loras", "4", "--adapter-skew", "1.5")):
+            got = run(*words, *more)
+            self.assertEqual(got.returncode, 0, got.stderr)
+            r = json.loads(got.stdout)["values"]
+            self.assertGreater(r["lora"]["loads"], 8)
+            seen.add((r["ttft"]["mean_ms"], r["tpot"]["mean_ms"]))
+        self.assertEqual(len(seen), 5)  # each option moves the result
+
     def test_simulate_closed_loop_follows_littles_law(self):
         r = json.loads(run(*self.SMALL, "--concurrency", "8", "--num-requests", "2000", "--format", "json").stdout)["values"]
         in_flight = r["throughput"]["requests_per_s"] * r["e2e"]["mean_ms"] / 1e3
@@ -99,6 +111,10 @@ class Cli(unittest.TestCase):
             (("--request-rate", "1", "--goodput", "ttfb:3"), "ttft:MS"),
             (("--request-rate", "1", "--max-num-seqs", "0"), "a number from 1"),
             (("--request-rate", "1", "--arrival-cv", "2"), "has no meaning for poisson"),
+            (("--request-rate", "1", "--adapters", "2"), "give --enable-lora"),
+            (("--request-rate", "1", "--adapter-skew", "1"), "adapters to share by it"),
+            (("--request-rate", "1", "--engine", "sglang", "--enable-lora"), "sglang has no such option"),
+            (("--request-rate", "1", "--max-loras", "2"), "has no effect without enable-lora"),
         ):
             got = run(*self.SMALL, *words)
             self.assertEqual(got.returncode, 2, words)

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "engine/links.hpp"
+#include "engine/simulate_tiers.hpp"
 #include "serve/cache_blocks.hpp"
 #include "serve/metrics.hpp"
 #include "step/form_of.hpp"
@@ -75,6 +76,8 @@ Result<traffic::Requests> generated(const Settings& s, std::size_t n, std::int32
   }
   JEVONS_TRY(users.input, traffic::parse_law(s.text("workload.lengths"), s.number("workload.isl"), "workload.lengths"));
   JEVONS_TRY(users.output, traffic::parse_law(s.text("workload.lengths"), s.number("workload.osl"), "workload.lengths"));
+  users.adapters = std::int32_t(s.integer("workload.adapters"));
+  users.adapter_skew = s.number("workload.adapter_skew");
   users.shared_prompt_tokens = std::int32_t(s.integer("workload.shared_system_prompt_length"));
   if (const auto turns = s.number("workload.conversation_turns"); turns > 1) {
     traffic::SessionLaw session{.calls = traffic::Fixed{turns}, .new_tokens = users.input, .wait_s = {}, .fanout = {}};
@@ -98,7 +101,7 @@ Result<Asked> workload_of(const Settings& s, const serve::EnginePolicy& policy) 
   Asked a;
   if (closed) a.workload.load = traffic::ClosedLoad{.concurrency = std::int32_t(s.integer("load.concurrency"))};
   if (s.has("workload.input_file")) {
-    for (const auto* path : {"workload.isl", "workload.osl"}) {
+    for (const auto* path : {"workload.isl", "workload.osl", "workload.adapters", "workload.adapter_skew"}) {
       if (s.has(path)) return fail(s.error(path, "beside workload.input_file", "lengths from the file, or from the laws, not both"));
     }
     JEVONS_TRY(traffic::Trace t,
@@ -299,6 +302,7 @@ report::Document document_of(const Settings& s, const serve::Deployment& d, cons
                                      : fmt::format("null: {}", p.why_not.empty() ? "no output" : p.why_not)}};
   out.tables.push_back(latency_table(m));
   put_values(out, m, p);
+  put_adapters(out, pool, m);
   report::Table t{"summary",
                   "Throughput, cache, engine",
                   {{"quantity", "quantity", "{}", {}}, {"value", "value", "{:.6g}", kSimulated}, {"unit", "unit", "{}", {}}},
@@ -409,6 +413,7 @@ Result<Outcome> run_simulate(Context& c) {
   JEVONS_TRY(const step::StepTime time, step::StepTime::make(c.catalog, a.subject, placement));
   JEVONS_TRY(const serve::EnginePolicy policy, policy_of(c, s, a.subject.chip));
   JEVONS_TRY(a.subject.reserve, serve::engine_reserve(c.catalog, std::max(policy.max_num_batched_tokens, policy.chunk)));
+  JEVONS_TRY(const serve::LoraCost lora, adapters_of(c.catalog, a.subject, placement, policy));
   if (const step::Memory memory = step::memory(a.subject, placement); !memory.fits()) return does_not_fit(a, memory);
   JEVONS_TRY(const serve::Goodput goodput, goodput_of(s));
   JEVONS_TRY(const Asked asked, workload_of(s, policy));
@@ -424,7 +429,8 @@ Result<Outcome> run_simulate(Context& c) {
                    .replicas = int(s.integer("replicas")),
                    .accelerators = placement.accelerators(),
                    .ranks = placement.dp,
-                   .capped = cache.capped};
+                   .capped = cache.capped,
+                   .lora = lora};
   if (const auto drafts = s.integer("speculation.draft_tokens"); drafts > 0 || s.has("speculation.acceptance_length")) {
     if (!s.has("speculation.acceptance_length") || s.number("speculation.acceptance_length") > double(drafts + 1))
       return fail(

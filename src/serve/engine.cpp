@@ -57,6 +57,11 @@ const std::vector<Option>& table() {
       {Engine::vllm, "no-async-scheduling", [](P& p, bool on) { p.lag = on ? 0 : 1; }},
       {Engine::vllm, "scheduler-reserve-full-isl", [](P& p, bool on) { p.admission = on ? Admission::prompt : Admission::chunk; }},
       {Engine::vllm, "scheduling-policy", set_queue},
+      // vllm/config/lora.py.
+      {Engine::vllm, "enable-lora", &P::enable_lora},
+      {Engine::vllm, "max-loras", &P::max_loras, 1, 4096},
+      {Engine::vllm, "max-lora-rank", &P::max_lora_rank, 1, 512},
+      {Engine::vllm, "max-cpu-loras", &P::max_cpu_loras, 1},
       {Engine::sglang, "max-running-requests", &P::max_num_seqs, 1},
       {Engine::sglang, "max-prefill-tokens", &P::max_num_batched_tokens, 1},
       {Engine::sglang, "chunked-prefill-size", &P::chunk, 1},
@@ -182,6 +187,18 @@ Result<EnginePolicy> checked(EnginePolicy p) {
   if (p.batch_wait_ratio > 0 && p.batch_wait_iters == 0) {
     return bad_input("batch-wait-max-tokens-ratio", "has no effect without batch-wait-timeout-iters", "both, or neither");
   }
+  const EnginePolicy plain;
+  const std::pair<std::string_view, bool> lora[] = {{"max-loras", p.max_loras != plain.max_loras},
+                                                    {"max-lora-rank", p.max_lora_rank != plain.max_lora_rank},
+                                                    {"max-cpu-loras", p.max_cpu_loras != plain.max_cpu_loras}};
+  for (const auto& [flag, given] : lora) {
+    if (given && !p.enable_lora) return bad_input(std::string(flag), "has no effect without enable-lora", "both, or neither");
+  }
+  if (p.max_cpu_loras > 0 && p.max_cpu_loras < p.max_loras)
+    return bad_input("max-cpu-loras", fmt::format("{} is below max-loras {}", p.max_cpu_loras, p.max_loras), "at least max-loras");
+  constexpr std::int32_t kRanks[] = {1, 8, 16, 32, 64, 128, 256, 320, 512};
+  if (std::find(std::begin(kRanks), std::end(kRanks), p.max_lora_rank) == std::end(kRanks))
+    return bad_input("max-lora-rank", fmt::format("{}", p.max_lora_rank), fmt::format("one of {}", fmt::join(kRanks, ", ")));
   return p;
 }
 

@@ -47,7 +47,11 @@ struct EnginePolicy {
   std::int32_t adp_batching_wait_iters = 10;  // passes that context waits for more of it once every rank has some
   double new_token_ratio = 0.7;               // SGLang: share of the longest possible output expected of running requests (start value)
   double schedule_conservativeness = 1;       // SGLang: factor on it
-  traffic::SimTime host_constant = 0;         // ns from the client's send to the scheduler: HTTP and tokenisation; blocks nothing
+  bool enable_lora = false;
+  std::int32_t max_loras = 1;          // different adapters in a batch, each with a slot of the accelerator's memory
+  std::int32_t max_lora_rank = 16;     // what a slot has room for
+  std::int32_t max_cpu_loras = 0;      // adapters kept in host memory; 0: as many as slots
+  traffic::SimTime host_constant = 0;  // ns from the client's send to the scheduler: HTTP and tokenisation; blocks nothing
 };
 
 /// The defaults of an engine's server, sources at each in engine.cpp. Some depend on the accelerator: its memory in bytes, and whether it

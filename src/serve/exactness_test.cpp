@@ -13,6 +13,7 @@ struct Scenario {
   std::int64_t blocks = 0;
   std::int32_t unit = 1, step_tokens = 1;
   std::vector<CappedCache> capped;
+  LoraCost lora;
   step::LinearStep speed;
   traffic::Requests requests;
 };
@@ -33,6 +34,13 @@ Scenario draw_scenario(std::uint64_t number, Engine engine) {
     p.admission = between(0, 1) == 0 ? Admission::chunk : Admission::prompt;
     p.chunked_prefill = between(0, 3) > 0;
     p.queue = between(0, 3) == 0 ? Queue::priority : Queue::fcfs;
+    if (between(0, 2) == 0) {
+      p.enable_lora = true;
+      p.max_loras = std::int32_t(between(1, 4));
+      p.max_cpu_loras = std::int32_t(between(0, 1) == 0 ? 0 : between(p.max_loras, 8));
+      x.lora = {step::ticks_of(double(between(0, 3)) * 1e-4), step::ticks_of(double(between(0, 3)) * 3e-5), step::ticks_of(2e-3),
+                step::ticks_of(7e-3)};
+    }
   } else if (engine == Engine::trtllm) {
     p.admission = between(0, 1) == 0 ? Admission::chunk : Admission::whole_request;
     p.chunked_prefill = between(0, 1) > 0;
@@ -66,6 +74,7 @@ Scenario draw_scenario(std::uint64_t number, Engine engine) {
     q.input_tokens.push_back(std::int32_t(between(0, 4) == 0 ? between(1, 200) : between(1, 60)));
     q.output_tokens.push_back(std::int32_t(between(0, 4) == 0 ? between(1, 3) : between(1, 120)));
     q.tenant.push_back(std::uint16_t(between(0, 2)));
+    if (p.enable_lora) q.adapter.push_back(std::int32_t(between(0, 1) == 0 ? between(-1, 1) : between(-1, 7)));
     if (!known) continue;
     // One of three system prompts, then one of several conversations: chains whose runs start where the previous id breaks off.
     const auto per = q.prefix.block_tokens;
@@ -90,12 +99,13 @@ void expect_same(const Scenario& x, std::uint64_t number) {
   }
   Deployment d;
   d.pools = {{x.policy, &form, x.blocks, x.step_tokens, 1, 1, 1, x.capped}};
+  d.pools[0].lora = x.lora;
   traffic::Workload w{x.requests, traffic::OpenLoad{}};
   const auto fast = simulate(d, w);
   ASSERT_TRUE(fast) << fast.error().message();
   const auto stepped = simulate(d, w, {.longest_run = 1});
   ASSERT_TRUE(stepped) << stepped.error().message();
-  reference::Stepper slow(x.policy, {&form, x.blocks, x.step_tokens, 0, 1, x.capped}, x.requests);
+  reference::Stepper slow(x.policy, {&form, x.blocks, x.step_tokens, 0, 1, x.capped, Role::both, x.lora}, x.requests);
   slow.run();
   const Counters &a = fast->replicas[0], &b = slow.counters;
   SCOPED_TRACE("scenario " + std::to_string(number));
@@ -119,6 +129,9 @@ void expect_same(const Scenario& x, std::uint64_t number) {
   EXPECT_EQ(a.evicted_blocks, b.evicted_blocks);
   EXPECT_EQ(a.admitted, b.admitted);
   EXPECT_EQ(a.peak_blocks, b.peak_blocks);
+  EXPECT_EQ(a.adapter_loads, b.adapter_loads);
+  EXPECT_EQ(a.adapter_reads, b.adapter_reads);
+  EXPECT_EQ(a.adapter_passed, b.adapter_passed);
   EXPECT_TRUE(a == b);
   EXPECT_TRUE(a == stepped->replicas[0]);
   EXPECT_EQ(fast->outcomes.finished, stepped->outcomes.finished);

@@ -86,6 +86,10 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
       sum.cached_tokens += c.cached_tokens;
       sum.preemptions += c.preemptions;
       sum.sequence_ticks += c.sequence_ticks;
+      sum.adapter_loads += c.adapter_loads;
+      sum.adapter_reads += c.adapter_reads;
+      sum.adapter_passed += c.adapter_passed;
+      sum.adapter_ticks += c.adapter_ticks;
       busy_s += step::seconds_of(c.busy);
       used += sim.block_seconds[i];
       blocks += double(p.blocks) * step::seconds_of(c.busy);
@@ -103,6 +107,10 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
   const double pushed = double(sum.prefill_tokens + sum.cached_tokens);
   m.cache_hit_rate = pushed > 0 ? double(sum.cached_tokens) / pushed : 0;
   if (busy_s > 0) m.mean_batch = step::seconds_of(sum.sequence_ticks) / busy_s;
+  m.adapter_loads = sum.adapter_loads;
+  m.adapter_reads = sum.adapter_reads;
+  m.adapter_passed = sum.adapter_passed;
+  if (busy_s > 0) m.adapter_time = step::seconds_of(sum.adapter_ticks) / busy_s;
   if (blocks > 0) m.kv_use = used / blocks;
   m.kv_peak = peak;
   if (m.finished > 0) {

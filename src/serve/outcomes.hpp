@@ -32,6 +32,10 @@ struct Outcomes {
   std::vector<RequestId> link;       // next in a waiting queue
   std::vector<std::uint16_t> preemptions, replica;
   std::vector<Status> status;
+  // Only with disaggregated pools, else empty.
+  static constexpr std::uint16_t kNobody = 0xffff;
+  std::vector<std::uint16_t> holder;  // rank that keeps the cache of its prompt for a decode replica, or kNobody
+  std::vector<SimTime> prefilled;     // end of the step that completed the prompt
 
   void resize(std::size_t n) {
     scheduled.resize(n);
@@ -78,10 +82,13 @@ struct Counters {
   std::int64_t cached_tokens = 0, preemptions = 0, evicted_blocks = 0;
   std::int64_t admitted = 0, finished = 0, rejected = 0;
   std::int64_t peak_blocks = 0, peak_running = 0;
-  Int128 busy = 0;            // ticks with a step running
-  Int128 prefill_busy = 0;    // … that pushes prompt tokens
-  Int128 sequence_ticks = 0;  // Σ decoding sequences · ticks of the step
-  Int128 context_sum = 0;     // Σ over decode steps of cached tokens read, in 1/unit tokens
+  std::int64_t adapter_loads = 0, adapter_reads = 0;  // LoRA: host memory to slot; of these from storage first
+  std::int64_t adapter_passed = 0;                    // admissions ahead of a request that came before and waited for a slot
+  Int128 adapter_ticks = 0;                           // that adapters added to steps, loads included
+  Int128 busy = 0;                                    // ticks with a step running
+  Int128 prefill_busy = 0;                            // … that pushes prompt tokens
+  Int128 sequence_ticks = 0;                          // Σ decoding sequences · ticks of the step
+  Int128 context_sum = 0;                             // Σ over decode steps of cached tokens read, in 1/unit tokens
   bool operator==(const Counters&) const = default;
 };
 

@@ -10,26 +10,6 @@
 
 namespace jevons::serve::reference {
 
-struct Job {
-  RequestId id;
-  std::int64_t prompt, output;
-  std::int64_t made = 0;              // outputs scheduled
-  std::int64_t target = 0, done = 0;  // prefill: tokens to push, pushed
-  std::int64_t parts = 0;             // decoding: tokens in cache, 1/unit
-  std::int64_t left = 0;              // decode steps to schedule
-  std::int64_t blocks = 0, shared = 0, capped = 0;
-  bool decoding = false, retiring = false, gone = false;
-  std::vector<std::pair<bool, Cache::Ref>> extents;
-};
-
-struct Step {
-  std::vector<Job*> decodes, completed, retiring;
-  std::int64_t sum = 0;
-  int prefill = 0;
-  step::Ticks attention = 0;
-  bool active() const { return !decodes.empty() || prefill > 0; }
-};
-
 class Stepper {
  public:
   Stepper(const EnginePolicy& p, const ReplicaModel& m, const traffic::Requests& q)
@@ -37,11 +17,13 @@ class Stepper {
         model{m},
         requests{q},
         cache{m.blocks - (p.engine == Engine::vllm ? 1 : 0)},
+        adapters{p},
         unit{m.form->unit()},
         cell{p.block_size * unit} {
     out.resize(q.size());
     for (RequestId r = 0; r < q.size(); ++r) {
       jobs.push_back({r, q.input_tokens[r], q.output_tokens[r]});
+      if (!q.adapter.empty()) jobs[r].adapter = q.adapter[r];
       jobs[r].capped = capped_blocks(m.capped, jobs[r].prompt + jobs[r].output - 1);
     }
   }
@@ -103,7 +85,7 @@ class Stepper {
 
   step::Ticks duration(const Step& s) const {
     const int b = int(s.decodes.size());
-    return s.prefill > 0 ? model.form->mixed_time(b, s.sum, s.prefill, s.attention) : model.form->decode_time(b, s.sum);
+    return s.extra + (s.prefill > 0 ? model.form->mixed_time(b, s.sum, s.prefill, s.attention) : model.form->decode_time(b, s.sum));
   }
   void count(const Step& s) {
     const step::Ticks t = duration(s);
@@ -113,6 +95,7 @@ class Stepper {
     counters.decodes += b;
     counters.sequence_ticks += Int128(t) * b;
     counters.context_sum += s.sum;
+    counters.adapter_ticks += s.extra;
     if (s.prefill == 0) return;
     ++counters.prefill_steps;
     counters.prefill_tokens += s.prefill;
@@ -148,7 +131,7 @@ class Stepper {
     preempted = true;
     ++counters.preemptions;
     ++out.preemptions[j->id];
-    if (j->retiring) j->gone = true;
+    j->retiring ? void(j->gone = true) : adapters.leave(j->adapter);
     release(j);
     j->decoding = false;
     full = false;
@@ -207,6 +190,8 @@ class Stepper {
       chunk(s, budget);
       if (!preempted && !holds(s, budget)) admit(now, s, budget);
     }
+    if (!adapters.users.empty()) s.extra += model.lora.any + step::Ticks(adapters.users.size()) * model.lora.each;
+    for (const Job* j : s.retiring) adapters.leave(j->adapter);
     pushed = s.prefill > 0;
     counters.peak_blocks = std::max(counters.peak_blocks, cache.total - cache.free());
     counters.peak_running = std::max<std::int64_t>(counters.peak_running, std::int64_t(running.size()));
@@ -302,15 +287,19 @@ class Stepper {
     full = false;
     std::int64_t expected = 0;
     for (const Job* j : running) expected += j->decoding ? std::min<std::int64_t>(j->left * model.step_tokens / unit, 4096) * ratio : 0;
-    while (!waiting.empty() && budget > 0) {
+    for (auto at = waiting.begin(); at != waiting.end() && budget > 0;) {
       full = estimates();
       if (int(running.size()) == policy.max_num_seqs) return;
-      Job* j = waiting.front();
+      Job* j = *at;
+      if (!adapters.fits(j->adapter)) {
+        ++at;
+        continue;
+      }
       const std::int64_t target = j->prompt + j->made;
       std::int64_t rest = (target - 1) / policy.block_size, hit = 0, unused = 0;
       std::vector<std::pair<Cache::Ref, std::int64_t>> found;
       for (const auto& run : prefixes() ? requests.prefix.of(j->id) : std::span<const traffic::BlockRun>{}) {
-        const auto e = cache.known.find(run.first);
+        const auto e = cache.known.find({j->adapter, run.first});
         if (e == cache.known.end() || rest == 0) break;
         const std::int64_t n = std::min({e->second->blocks, blocks_in(run), rest});
         found.push_back({e->second, n});
@@ -332,7 +321,9 @@ class Stepper {
       if (asked - hit + unused > cache.free() || (too_many && !running.empty())) return;
       expected += (may_need - n) * kGiga;
       full = false;
-      waiting.pop_front();
+      counters.adapter_passed += at != waiting.begin();
+      at = waiting.erase(at);
+      s.extra += adapters.join(j->adapter, model.lora, counters);
       for (const auto& [e, used] : found) {
         cache.hold(e, used);
         j->extents.push_back({true, e});
@@ -362,10 +353,10 @@ class Stepper {
       const std::int64_t wanted = std::min(tokens / policy.block_size - begin, blocks_in(run));
       if (wanted <= 0) return;
       if (k == j->extents.size()) {
-        if (cache.known.contains(run.first)) {
+        if (cache.known.contains({j->adapter, run.first})) {
           j->extents.push_back({false, {}});
         } else {
-          j->extents.push_back({true, cache.create(run.first, wanted)});
+          j->extents.push_back({true, cache.create({j->adapter, run.first}, wanted)});
           j->shared += wanted;
         }
       } else if (auto& [own, e] = j->extents[k]; own && wanted > e->blocks) {
@@ -381,6 +372,7 @@ class Stepper {
   const ReplicaModel model;
   const traffic::Requests& requests;
   Cache cache;
+  Adapters adapters;
   const std::int64_t unit, cell;
   std::vector<Job> jobs;
   std::vector<Job*> running;
