@@ -301,6 +301,8 @@ class Cli(unittest.TestCase):
         self.assertIn("null", run("fabric", "atlas950-superpod").stdout)
         more = json.loads(run("fabric", "upn512", "--set", "endpoint_bandwidth=14.4 Tbit/s", "--set", "planes=72", "--format", "json").stdout)
         self.assertEqual((more["values"]["switch_chips"], more["values"]["optical_modules"]), (72, 18432))
+        two = next(r for r in more["tables"]["comparison"] if r["design"] == "upn512-two-tier-dsp")  # 36 planes of 16 + 8 chips
+        self.assertEqual((two["switch_chips"], two["cables"]), (864, 9216))
         self.assertEqual(run("fabric", "upn512", "--set", "planes=many").returncode, 2)
 
     def test_datacenter(self):

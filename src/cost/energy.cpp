@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.hpp"
 #include "cost/gpu_hour.hpp"
 
 namespace jevons::cost {
@@ -59,6 +60,27 @@ Result<PowerBand> power_model(const catalog::Catalog& catalog, const catalog::Ac
     m->pue = pue.value_or(published_pue);
   }
   return band;
+}
+
+Result<Grid> grid_of(const catalog::Catalog& catalog, std::string_view region) {
+  const std::string prefix = "region-";
+  const auto found = catalog.find(catalog::Section::datacenter, prefix + lower(region));
+  if (!found) {
+    std::vector<std::string_view> known;
+    for (const auto* t : catalog.things(catalog::Section::datacenter)) {
+      if (t->name.starts_with(prefix)) known.push_back(t->name.substr(prefix.size()));
+    }
+    return bad_input("region", fmt::format("unknown region '{}'", region), fmt::format("one of {}", fmt::join(known, ", ")),
+                     did_you_mean(region, known));
+  }
+  Grid g;
+  for (const auto& [key, out] : {std::pair{"carbon", &g.gco2_per_joule}, std::pair{"grid_water", &g.litres_per_joule}}) {
+    if (const auto* f = (*found)->find(key)) {
+      *out = f->value;
+      g.facts.push_back(f);
+    }
+  }
+  return g;
 }
 
 Watts power_at(const PowerModel& m, const Load& load) {

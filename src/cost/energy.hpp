@@ -34,6 +34,14 @@ struct Load {
 /// Source: anchors of ML.ENERGY benchmark v3.0 on H100; the interpolation is an assumption between them.
 Watts power_at(const PowerModel& m, const Load& load);
 
+/// Carbon and water behind a joule of the grid of a region (datacenters/region-NAME); what is not known is absent.
+/// Errors: no such region, with the regions there are.
+struct Grid {
+  std::optional<double> gco2_per_joule, litres_per_joule;
+  std::vector<const catalog::Fact*> facts;
+};
+Result<Grid> grid_of(const catalog::Catalog& catalog, std::string_view region);
+
 /// Per token of whatever `tokens` counts.
 struct TokenEnergy {
   JoulesPerToken joules{};       // at the meter

@@ -69,6 +69,13 @@ TEST(Energy, DeepSeekDecodeNodes) {
   EXPECT_NEAR(e.centre.joules.value() / published.value, 1, 0.25);
 }
 
+TEST(Energy, Grids) {
+  EXPECT_NEAR(*grid_of(builtin(), "Germany")->gco2_per_joule * 3.6e6, 381, 1e-9);
+  EXPECT_FALSE(grid_of(builtin(), "germany")->litres_per_joule);
+  EXPECT_FALSE(grid_of(builtin(), "sweden")->gco2_per_joule);
+  EXPECT_NE(grid_of(builtin(), "gremany").error().hint.find("germany"), std::string::npos);
+}
+
 TEST(Energy, PueAndWater) {
   const auto lean = power_model(builtin(), chip("h100-sxm"), 1.1), heavy = power_model(builtin(), chip("h100-sxm"), 1.56);
   const Load load{0.3, 0.4, 32};

@@ -242,6 +242,20 @@ Result<std::vector<const catalog::Thing*>> others(const catalog::Catalog& catalo
   return out;
 }
 
+// A design beside one whose bandwidth a setting changed: with the same bandwidth over as many more planes, so that they compare.
+Result<const catalog::Thing*> as_fast(catalog::Store& store, const catalog::Thing& other, const Settings& given) {
+  const auto* own = other.find("endpoint_bandwidth");
+  if (!given.has("endpoint_bandwidth") || own == nullptr) return &other;
+  Settings same(fabric::network_keys());
+  const std::string& wanted = given.text("endpoint_bandwidth");
+  JEVONS_CHECK(same.set("endpoint_bandwidth", wanted, "--set"));
+  const auto bandwidth = parse_measure(wanted);
+  const auto* planes = other.find("planes");
+  if (bandwidth && planes != nullptr)
+    JEVONS_CHECK(same.set("planes", fmt::format("{:.9g}", planes->value * bandwidth->value / own->value), "--set"));
+  return catalog::with_settings(store, other, fabric::network_keys(), same);
+}
+
 constexpr OptionSpec kMessage{.path = "message",
                               .flag = "--message",
                               .type = OptionType::text,
@@ -288,7 +302,8 @@ Result<Outcome> run_fabric(Context& c) {
     }
   }
   for (const auto* other : beside) {
-    if (auto design = fabric::design(c.catalog, *other)) {
+    JEVONS_TRY(const catalog::Thing* alike, as_fast(store, *other, c.settings));
+    if (auto design = fabric::design(c.catalog, *alike)) {
       designs.push_back(std::move(*design));
     } else {
       d.notes.push_back(fmt::format("{} ({}): null, {}.", other->name, other->title, design.error().what));

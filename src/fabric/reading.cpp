@@ -23,6 +23,7 @@ constexpr OptionSpec kKeys[] = {
     {.path = "link_bandwidth", .unit = "bit/s", .help = "mesh: of one link, instead of endpoint_bandwidth"},
     {.path = "switch_capacity", .unit = "bit/s", .help = "of one switch chip or box, one direction"},
     {.path = "radix", .unit = "count", .help = "ports of a switch; a port carries switch_capacity / radix"},
+    {.path = "lane_rate", .unit = "bit/s", .help = "of one port, where no radix is stated: the radix is switch_capacity / lane_rate"},
     {.path = "tiers", .unit = "count", .help = "switch tiers, 1 to 6 (default 1)"},
     {.path = "planes",
      .unit = "count",
@@ -131,11 +132,16 @@ struct Reader {
 
   Result<void> switches(Network& n) const {
     if (n.shape != Shape::clos) return {};
-    for (const std::string_view key : {"switch_capacity", "radix"}) {
-      if (find(key) == nullptr) return unpublished(key);
-    }
+    if (find("switch_capacity") == nullptr) return unpublished("switch_capacity");
     n.switch_capacity = BytesPerSecond{find("switch_capacity")->value};
-    n.radix = find("radix")->value;
+    const auto* lane = t.find("lane_rate");
+    if (find("radix") != nullptr) {
+      n.radix = find("radix")->value;
+    } else if (lane != nullptr && lane->value > 0) {
+      n.radix = std::floor(n.switch_capacity.value() / lane->value + 1e-9);
+    } else {
+      return unpublished("radix");
+    }
     JEVONS_TRY(n.tiers, whole(t, t.find("tiers"), 1, 6));
     n.planes = number("planes", 1);
     n.oversubscription = number("oversubscription", 1);
