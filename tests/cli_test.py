@@ -337,6 +337,50 @@ class Cli(unittest.TestCase):
         thousand = json.loads(run("datacenter", "gigawatt-campus", "--set", "accelerators=1000", "--format", "json").stdout)
         self.assertEqual(thousand["values"]["accelerators"], 1000)
 
+    def moves(self, verb, base, settings, more=()):
+        """Every setting changes the result; a key that cannot is refused."""
+        before = run(verb, base, *more, "--format", "json").stdout
+        for setting in settings:
+            words = [w for one in setting.split(" ; ") for w in ("--set", one)]
+            r = run(verb, base, *more, *words, "--format", "json")
+            self.assertIn(r.returncode, (0, 3), setting + r.stderr)
+            strip = lambda text: {k: v for k, v in json.loads(text).items() if k in ("values", "tables")}
+            self.assertNotEqual(strip(before), strip(r.stdout), setting)
+
+    def test_every_key_of_a_network_moves_the_result(self):
+        with tempfile.TemporaryDirectory() as folder:
+            mine = self.own_file("fabric", "my-cluster.yaml", folder)
+            seen = ["switch=switch-64x800g", "endpoint_medium=aec-800g", "leaf_medium=opt-800g-dsp ; endpoint_medium=opt-400g-dr4", "uplink_medium=opt-1600g-dsp",
+                    "compare_with=upn512", "endpoints=256", "endpoint_bandwidth=800 Gbit/s", "switch_capacity=25.6 Tbit/s", "radix=64", "tiers=3",
+                    "planes=4", "oversubscription=3", "endpoints_per_leaf=32", "chips_per_tray=2", "switch_power=700 W", "switch_price=9000 USD",
+                    "switch_latency=300 ns", "module_power=9 W", "module_price=9 USD", "links_per_module=1", "uplink_length=100"]
+            self.moves("fabric", str(mine), seen)
+            self.moves("fabric", "upn512", ["first_link_length=100"])
+            self.moves("fabric", "mi355x-mesh", ["link_bandwidth=100 GB/s"])
+            self.moves("fabric", "tpu-v7-pod", ["dimension_1=8 ; dimension_2=48", "dimension_2=48 ; dimension_3=12", "shape=mesh"][:2])
+            self.moves("fabric", "tpu-v7-pod", ["dimension_1=4 ; dimension_%d=4" % d for d in (4, 5, 6)])
+            r = run("fabric", "atlas950-superpod", "--set", "switch_capacity=102.4 Tbit/s", "--set", "lane_rate=200 Gbit/s", "--set", "tiers=2",
+                    "--set", "planes=40", "--format", "json")
+            self.assertEqual(json.loads(r.stdout)["values"]["switch_chips"], 40 * (32 + 16))  # 256 a leaf; 32 x 256 / 512
+            for base, key in [("tpu-v7-pod", "radix=64"), ("upn512", "dimension_1=8"), ("upn512", "link_bandwidth=1 GB/s"), ("upn512", "uplink_medium=dac-800g"),
+                              ("upn512", "oversubscription=2"), ("gb200-nvl72", "module_price=1 USD")]:
+                r = run("fabric", base, "--set", key)
+                self.assertEqual(r.returncode, 2, key)
+                self.assertIn("has no meaning here", r.stderr)
+
+    def test_every_key_of_a_campus_moves_the_result(self):
+        self.moves("datacenter", "gigawatt-campus",
+                   ["accelerator=gb300-nvl72", "fleet=gb200-nvl72 0.5, h100-sxm 0.5", "region=us-texas", "class=conventional", "business=colocation",
+                    "power_billing=net", "load_shape=day ; region=us-texas", "site_power=0.5 GW", "accelerators=1000", "occupancy=0.8", "build_time=30 month",
+                    "ramp_time=6 month", "tax=0.3", "debt_share=0.3", "debt_rate=0.05", "overhead=0.1", "cost_of_capital=0.08", "hardware_price=50 kUSD",
+                    "hardware_life=6 yr", "site_life=20 yr", "build_cost=10 USD/W", "pue=1.3", "electricity=0.1 USD/kWh", "carbon=100 gCO2/kWh",
+                    "grid_water=1 L/kWh", "site_water=1 L/kWh", "operations=0.2 USD/h", "staff_per_megawatt=1 people/MW", "staff_cost=200 kUSD/yr",
+                    "site_maintenance=0.02", "spares=0.02", "rent=4 USD/h", "space_rent=200 USD/kW/month", "tokens_per_second=1000 tok/s",
+                    "prefill_share=0.5", "decode_batch=8"])
+        r = run("datacenter", "gigawatt-campus", "--set", "supply_check=enforce")
+        self.assertEqual(r.returncode, 3)
+        self.assertEqual(run("datacenter", "gigawatt-campus", "--set", "supply_check=perhaps").returncode, 2)
+
     def test_catalog(self):
         self.assertIn("h100-sxm", run("catalog", "list").stdout)
         shown = run("catalog", "show", "h100")

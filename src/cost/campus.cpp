@@ -272,7 +272,7 @@ void take_finance(Taker& take) {
   take.required("hardware_life", take.find("hardware_life", "it_life"), [](Campus& x, double v) { x.hardware_years = v / kYear; });
   take.required("site_life", take.find("site_life", "site_life"), [](Campus& x, double v) { x.site_years = v / kYear; });
   take.required("cost_of_capital", take.find("cost_of_capital", "cost_of_capital"), [](Campus& x, double v) { x.cost_of_capital = v; });
-  take.take(take.own("hardware_price"), [](Campus& x, double v) { x.hardware_each = Usd{v}; });
+  if (take.c.business != Business::colocation) take.take(take.own("hardware_price"), [](Campus& x, double v) { x.hardware_each = Usd{v}; });
   if (take.c.business == Business::gpu_cloud) take.take(take.own("rent"), [](Campus& x, double v) { x.rent_each = UsdPerSecond{v}; });
   take.take(take.own("tokens_per_second"), [](Campus& x, double v) { x.tokens_each = TokensPerSecond{v}; });
 }

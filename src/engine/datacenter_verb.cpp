@@ -61,7 +61,22 @@ report::Table campus_table(const cost::Campus& c, const cost::Appraisal& a, repo
 // Load of the mean accelerator: busy while sold, in the stated or assumed mix.
 Result<std::optional<cost::TokenEnergyBand>> energy(const catalog::Catalog& catalog, const catalog::Thing& thing, const cost::Campus& c,
                                                     report::Document& d) {
-  if (!c.tokens_each || c.fleet.size() != 1 || c.occupancy <= 0) return std::nullopt;
+  for (const std::string_view key : {"prefill_share", "decode_batch"}) {
+    const auto* f = thing.find(key);
+    if (f != nullptr && !c.tokens_each)
+      return fail({ErrorCode::bad_input,
+                   std::string(f->file),
+                   f->line,
+                   std::string(key),
+                   "has no meaning without tokens_per_second",
+                   "both or neither",
+                   {}});
+  }
+  if (!c.tokens_each || c.occupancy <= 0) return std::nullopt;
+  if (c.fleet.size() != 1) {
+    d.notes.push_back("Energy of a token: null, the load of each part of a mixed fleet is not known.");
+    return std::nullopt;
+  }
   JEVONS_TRY(const catalog::Thing* chip, catalog.find(catalog::Section::accelerator, c.fleet[0].accelerator));
   auto band = cost::power_model(catalog, catalog::accelerator(*chip), c.pue);
   if (!band) {

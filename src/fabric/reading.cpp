@@ -110,6 +110,40 @@ struct Reader {
     return fail({ErrorCode::bad_input, std::string(t.file), 0, "shape", fmt::format("'{}'", s), "clos, torus or mesh", {}});
   }
 
+  // A key that cannot change the answer is a mistake of whoever wrote it.
+  Result<void> refuse_idle(const Network& n) const {
+    const auto idle = [&](std::initializer_list<std::string_view> keys, std::string_view why) -> Result<void> {
+      for (const auto key : keys) {
+        const auto* f = t.find(key);
+        if (f == nullptr && t.attribute(key).empty()) continue;
+        return fail({ErrorCode::bad_input,
+                     std::string(f != nullptr ? f->file : t.file),
+                     f != nullptr ? f->line : 0,
+                     std::string(key),
+                     fmt::format("has no meaning here: {}", why),
+                     "a key that changes the answer, or none",
+                     {}});
+      }
+      return {};
+    };
+    if (n.shape != Shape::clos) {
+      JEVONS_CHECK(idle(
+          {"switch", "leaf_medium", "uplink_medium", "switch_capacity", "radix", "tiers", "planes", "oversubscription",
+           "endpoints_per_leaf", "chips_per_tray", "switch_power", "switch_price", "switch_latency", "links_per_module", "uplink_length"},
+          "a torus or mesh has no switches"));
+    }
+    if (n.shape != Shape::torus) {
+      JEVONS_CHECK(
+          idle({"dimension_1", "dimension_2", "dimension_3", "dimension_4", "dimension_5", "dimension_6"}, "only a torus has dimensions"));
+    }
+    if (n.shape != Shape::mesh) JEVONS_CHECK(idle({"link_bandwidth"}, "only a mesh is given by its links"));
+    if (n.shape == Shape::clos && n.tiers == 1)
+      JEVONS_CHECK(idle({"uplink_medium", "uplink_length", "oversubscription", "links_per_module"}, "a single tier has no uplinks"));
+    if (!n.uplink) JEVONS_CHECK(idle({"links_per_module"}, "no uplink_medium is named"));
+    if (!n.endpoint_end && !n.uplink) JEVONS_CHECK(idle({"module_power", "module_price"}, "no medium is named"));
+    return {};
+  }
+
   Result<void> ends(Network& n) const {
     if (find("endpoints") == nullptr) return unpublished("endpoints");
     n.endpoints = find("endpoints")->value;
@@ -219,6 +253,7 @@ Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& t
   JEVONS_CHECK(r.ends(n));
   JEVONS_CHECK(r.switches(n));
   JEVONS_CHECK(r.media(n));
+  JEVONS_CHECK(r.refuse_idle(n));
   return n;
 }
 
