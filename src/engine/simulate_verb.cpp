@@ -303,6 +303,7 @@ report::Document document_of(const Settings& s, const serve::Deployment& d, cons
   out.tables.push_back(latency_table(m));
   put_values(out, m, p);
   put_adapters(out, pool, m);
+  put_tiers(out, pool, m);
   report::Table t{"summary",
                   "Throughput, cache, engine",
                   {{"quantity", "quantity", "{}", {}}, {"value", "value", "{:.6g}", kSimulated}, {"unit", "unit", "{}", {}}},
@@ -431,6 +432,7 @@ Result<Outcome> run_simulate(Context& c) {
                    .ranks = placement.dp,
                    .capped = cache.capped,
                    .lora = lora};
+  JEVONS_TRY(pool.tiers, tiers_of(c.catalog, s, a.subject, placement, policy, cache));
   if (const auto drafts = s.integer("speculation.draft_tokens"); drafts > 0 || s.has("speculation.acceptance_length")) {
     if (!s.has("speculation.acceptance_length") || s.number("speculation.acceptance_length") > double(drafts + 1))
       return fail(
