@@ -25,8 +25,8 @@ SimTime Failures::repair(std::size_t part) const { return SimTime(law(part).repa
 int Failures::first(std::size_t part) const { return int(number_[part]) * law(part).accelerators; }
 int Failures::last(std::size_t part) const { return std::min(accelerators_, first(part) + law(part).accelerators); }
 
-std::vector<double> availability(const std::vector<FailureLaw>& laws, int replicas, int replica_accelerators, double start_up_s, double years,
-                                 Seed seed) {
+std::vector<double> availability(const std::vector<FailureLaw>& laws, int replicas, int replica_accelerators, double start_up_s,
+                                 double years, Seed seed) {
   Failures failures(laws, replicas * replica_accelerators, seed, 0);
   struct Change {
     double at;

@@ -16,7 +16,8 @@ Fleet::Fleet(const Deployment& deployment, const traffic::Requests& requests, Ou
         ranks_.push_back(owned_.back().get());
         site_of_.push_back(std::uint32_t(sites_.size() - 1));
       }
-      if (p.ranks > 1) together_.push_back(std::make_unique<Lockstep>(std::vector(ranks_.end() - p.ranks, ranks_.end()), *p.form, p.policy));
+      if (p.ranks > 1)
+        together_.push_back(std::make_unique<Lockstep>(std::vector(ranks_.end() - p.ranks, ranks_.end()), *p.form, p.policy));
       group_.insert(group_.end(), std::size_t(p.ranks), p.ranks > 1 ? together_.back().get() : nullptr);
     }
   }

@@ -31,7 +31,9 @@ void Replica::landed(RequestId r, SimTime now) {
 }
 
 void Replica::come_no_more(RequestId r, SimTime now) {
-  give_up(r);
+  const auto& c = current_;
+  const auto limit = instant_of(now - 1) - start_;
+  give_up(r, steps_ > 1 ? model_.form->run(c.decodes, c.sum, step_ * c.decodes, steps_ - 1, limit).steps : 0);
   wake(now);
 }
 
@@ -46,12 +48,13 @@ void Replica::let_go(RequestId r) {
   full_ = blocked_ = false;
 }
 
-// The cache that a request waited for is lost: it computes its prompt here, when its turn comes.
-void Replica::give_up(RequestId r) {
+// The cache that a request waited for is lost: it computes its prompt here, when its turn comes. `steps` of the planned ones have ended.
+void Replica::give_up(RequestId r, std::int64_t steps) {
   const auto it = std::find_if(loading_.begin(), loading_.end(), [&](Slot s) { return slots_[s].id == r; });
   if (it == loading_.end()) return;  // still in the queue
   const Slot s = *it;
   loading_.erase(it);
+  if (steps_ > 0) count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free() + growth(steps));
   std::erase_if(fetches_, [r](const Fetch& f) { return f.id == r; });
   give_back(s);
   spare_.push_back(s);
@@ -136,6 +139,7 @@ void Replica::drop_all(SimTime now, std::vector<RequestId>& lost) {
     lost.push_back(r.id);
     spare_.push_back(s);
   };
+  for (const Slot s : landed_) slots_[s].loading = false;  // their first token is out
   for (Slot s = first_; s != kNoSlot; s = slots_[s].next) drop(s);
   for (const Slot s : loading_) drop(s);
   for (const Slot s : landed_) drop(s);

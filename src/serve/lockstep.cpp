@@ -44,7 +44,7 @@ void Lockstep::release(std::uint32_t rank, RequestId r, SimTime now) {
 }
 
 void Lockstep::come_no_more(std::uint32_t rank, RequestId r, SimTime now) {
-  ranks_[rank]->give_up(r);
+  ranks_[rank]->give_up(r, steps_ > 1 ? run(steps_ - 1, instant_of(now - 1) - start_).steps : 0);
   wake(now, *ranks_[rank]);
 }
 

@@ -45,6 +45,13 @@ Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const tr
       level_of_.push_back(std::uint32_t(std::lower_bound(priorities.begin(), priorities.end(), t.priority) - priorities.begin()));
     }
   }
+  if (prefixes_) {  // places that a fuller batch would else make later
+    constexpr std::size_t kReady = 256;
+    for (Slot s = Slot(std::min(kReady, std::size_t(policy.max_num_seqs))); s-- > 0;) {
+      slots_.emplace_back().extents.reserve(4);
+      spare_.push_back(Slot(slots_.size() - 1));
+    }
+  }
   if (model_.tiers.any()) {
     JEVONS_ENSURE(prefixes_);
     tiers_ = std::make_unique<Tiers>(model_.tiers);
@@ -191,8 +198,8 @@ void Replica::schedule_now() {
 // How many steps until a decision can differ from "everything decodes on".
 std::int64_t Replica::equal_steps() const {
   if (!current_.active) return 0;
-  const bool same =
-      current_.plain() && (policy_.lag == 0 || pending_.plain()) && !preempted_ && !held_ && (waiting_ == inbox_.size || blocked_);
+  const bool same = current_.plain() && (policy_.lag == 0 || (pending_.plain() && pending_.decodes == current_.decodes)) && !preempted_ &&
+                    !held_ && (waiting_ == inbox_.size || blocked_);
   if (!same) return 1;
   std::int64_t steps = due_.front().last - composed_;
   if (inbox_.size > 0) steps = std::min(steps, looks_after(1));
@@ -218,6 +225,9 @@ void Replica::account(std::int64_t taken) {
     ++count_.prefill_steps;
     count_.prefill_tokens += c.prefill_tokens;
     count_.prefill_busy += ticks;
+    if (c.decodes > 0) count_.decode_busy += std::min(ticks, Int128(model_.form->decode_time(c.decodes, c.sum)));
+  } else {
+    count_.decode_busy += ticks;
   }
   twice_block_ticks_ += ticks * (2 * (pool_.total() - pool_.free()) + taken);
   if (c.decodes == 0) return;

@@ -153,7 +153,7 @@ class Replica {
   void wake(SimTime now);
   void land(RequestId r);
   void let_go(RequestId r);
-  void give_up(RequestId r);
+  void give_up(RequestId r, std::int64_t steps);
   void elapse(std::int64_t steps, Instant end);
   void drop_all(SimTime now, std::vector<RequestId>& lost);
   void reset(SimTime now);

@@ -264,6 +264,7 @@ bool Replica::admit(RequestId r, Composition& c, int& budget) {
 Replica::Slot Replica::new_slot() {
   if (spare_.empty()) {
     slots_.emplace_back();
+    if (prefixes_) slots_.back().extents.reserve(4);
     return Slot(slots_.size() - 1);
   }
   const Slot s = spare_.back();

@@ -227,7 +227,7 @@ void Run::settle(SimTime now) {
 
 void Run::hand_over(RequestId r, SimTime now) {
   Outcomes& o = out_.outcomes;
-  if (o.holder[r] == Outcomes::kNobody) return;  // its holder died meanwhile, and the request was sent on
+  if (o.holder[r] == Outcomes::kNobody || o.replica[r] != o.holder[r]) return;  // its holder died meanwhile: it was sent on
   if (!decode_router_->any_open()) {
     events_.push(now + traffic::kNsPerSecond, EventKind::hand_over, r);  // the router tries again in a second
     return;
@@ -250,6 +250,7 @@ void Run::fetch_for(std::uint32_t player, SimTime now) {
     for (const auto& f : fetches_) {
       const std::uint32_t from = out_.outcomes.holder[f.id];
       double bytes = h.bytes_per_token * f.tokens + h.bytes_fixed;
+      out_.fleet.handed_over_bytes += bytes;
       if (h.overlapped_layers > 0) {
         const double seconds = double(out_.outcomes.prefilled[f.id] - out_.outcomes.scheduled[f.id]) * 1e-9;
         const double sent = seconds * std::min(links_->bandwidth(from), links_->bandwidth(to));
@@ -290,6 +291,7 @@ void Run::start_split() {
 }
 
 void Run::start_fleet() {
+  out_.fleet.accelerator_s.resize(deployment_.pools.size());
   wanted_.resize(deployment_.pools.size());
   for (std::uint32_t k = 0; k < deployment_.pools.size(); ++k) {
     const Pool& p = deployment_.pools[k];
@@ -340,6 +342,7 @@ void Run::take_down(Fleet::Site& s, SimTime now) {
     if (split_ && o.holder[r] != Outcomes::kNobody) {
       links_->cancel(r, now);
       if (!here(o.holder[r])) {
+        o.replica[r] = o.holder[r];
         events_.push(now + 1, EventKind::hand_over, r);
         continue;
       }
@@ -431,16 +434,15 @@ void Run::stop_drained(std::uint32_t player, SimTime now) {
 void Run::off(Fleet::Site& s, SimTime now) {
   s.state = Fleet::Site::State::off;
   ++out_.fleet.stopped;
-  out_.fleet.accelerator_s += double(now - s.paid_from) * 1e-9 * pool(s).accelerators;
+  out_.fleet.accelerator_s[s.pool] += double(now - s.paid_from) * 1e-9 * pool(s).accelerators;
 }
 
 void Run::finish(SimTime now) {
   for (const auto& s : fleet_.sites()) {
     if (s.state == Fleet::Site::State::off) continue;
-    out_.fleet.accelerator_s += double(now - s.paid_from) * 1e-9 * pool(s).accelerators;
+    out_.fleet.accelerator_s[s.pool] += double(now - s.paid_from) * 1e-9 * pool(s).accelerators;
     if (s.down_from > 0) out_.fleet.accelerator_down_s += double(now - s.down_from) * 1e-9 * pool(s).accelerators;
   }
-  if (links_) out_.fleet.handed_over_bytes = links_->bytes();
   for (const Replica* r : fleet_.ranks()) {
     out_.replicas.push_back(r->counters());
     out_.block_seconds.push_back(r->block_seconds());
