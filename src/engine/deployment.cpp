@@ -199,6 +199,7 @@ Result<serve::Deployment> deployment_of(const Context& c, const Settings& s, std
                      .role = p.role,
                      .start_up_s = seconds(s, "autoscaler.start_up", *facts, "start_up"),
                      .lora = p.lora};
+    JEVONS_TRY(pool.tiers, tiers_of(c.catalog, s, p.subject, p.placement, p.policy, cache));
     if (speculates) {
       o.tokens_per_sequence = int(drafts + 1);
       o.unit = 100;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "engine/simulate_tiers.hpp"
 #include "engine/simulate_verb.hpp"
 #include "serve/engine.hpp"
 
@@ -325,6 +326,7 @@ std::span<const OptionSpec> simulate_options() {
   static std::deque<std::string> words;  // what the table's views of generated options point into
   static const auto table = [] {
     std::vector<OptionSpec> all(std::begin(kOwn), std::end(kOwn));
+    all.insert(all.end(), tier_options().begin(), tier_options().end());
     std::vector<std::string_view> seen;
     for (const auto engine : {serve::Engine::vllm, serve::Engine::sglang, serve::Engine::trtllm}) {
       for (const auto& o : serve::options_of(engine)) {

@@ -272,6 +272,7 @@ report::Document simulation_page(const Settings& s, const Simulated& x, std::str
   out.tables.push_back(latency_table(m));
   put_values(out, x);
   put_adapters(out, x.deployment.pools.front(), m);
+  put_tiers(out, x.deployment.pools.front(), m);
   if (x.reuse)
     out.values.push_back(
         {"kv_cache.reuse_unlimited", "", "", *x.reuse, {"counted", "traffic::count_prefix_hits", "src/traffic/prefix_count.hpp"}});

@@ -87,6 +87,13 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
       sum.cached_tokens += c.cached_tokens;
       sum.preemptions += c.preemptions;
       sum.sequence_ticks += c.sequence_ticks;
+      sum.fetches += c.fetches;
+      sum.fetch_ticks += c.fetch_ticks;
+      sum.tier_recomputed += c.tier_recomputed;
+      for (std::size_t t = 0; t < kTiers; ++t) {
+        sum.tier_tokens[t] += c.tier_tokens[t];
+        m.tier_written[t] += c.tier_written[t];
+      }
       sum.adapter_loads += c.adapter_loads;
       sum.adapter_reads += c.adapter_reads;
       sum.adapter_passed += c.adapter_passed;
@@ -105,7 +112,12 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
   }
   m.steps = sum.steps;
   m.preemptions = sum.preemptions;
-  const double pushed = double(sum.prefill_tokens + sum.cached_tokens);
+  double pushed = double(sum.prefill_tokens + sum.cached_tokens);
+  for (const std::int64_t t : sum.tier_tokens) pushed += double(t);
+  for (std::size_t t = 0; t < kTiers && pushed > 0; ++t) m.tier_hit_rate[t] = double(sum.tier_tokens[t]) / pushed;
+  if (pushed > 0) m.tier_recomputed = double(sum.tier_recomputed) / pushed;
+  m.fetches = sum.fetches;
+  if (sum.fetches > 0) m.fetch_wait_s = step::seconds_of(sum.fetch_ticks) / double(sum.fetches);
   m.cache_hit_rate = pushed > 0 ? double(sum.cached_tokens) / pushed : 0;
   if (busy_s > 0) m.mean_batch = step::seconds_of(sum.sequence_ticks) / busy_s;
   m.adapter_loads = sum.adapter_loads;

@@ -1,6 +1,7 @@
 #pragma once
-// The paged cache of the reference stepper: one list of blocks, searched from its start; its adapters, jobs and steps.
+// The paged cache of the reference stepper: one list of blocks, searched from its start; its adapters.
 #include <algorithm>
+#include <functional>
 #include <list>
 #include <map>
 #include <set>
@@ -33,7 +34,10 @@ class Cache {
     for (; n > 0; --n) {
       const Ref e = std::find_if(queue.begin(), queue.end(), [](const Entry& x) { return x.blocks > x.used; });
       --e->blocks;
-      if (e->content) ++evicted;
+      if (e->content) {
+        ++evicted;
+        if (forgets) forgets(e->id, e->blocks);
+      }
       if (e->blocks > 0) continue;
       if (e->content) known.erase(e->id);
       queue.erase(e);
@@ -62,6 +66,7 @@ class Cache {
   }
 
   std::int64_t total, evicted = 0;
+  std::function<void(Content, std::int64_t)> forgets;  // which block of what
   std::list<Entry> queue;
   std::map<Content, Ref> known;
 };
@@ -92,27 +97,6 @@ class Adapters {
   std::size_t slots, host;
   std::map<int, int> users;
   std::list<int> left;
-};
-
-struct Job {
-  RequestId id;
-  std::int64_t prompt, output;
-  std::int64_t made = 0;              // outputs scheduled
-  std::int64_t target = 0, done = 0;  // prefill: tokens to push, pushed
-  std::int64_t parts = 0;             // decoding: tokens in cache, 1/unit
-  std::int64_t left = 0;              // decode steps to schedule
-  std::int64_t blocks = 0, shared = 0, capped = 0;
-  bool decoding = false, retiring = false, gone = false;
-  std::int32_t adapter = traffic::kNoAdapter;
-  std::vector<std::pair<bool, Cache::Ref>> extents;
-};
-
-struct Step {
-  std::vector<Job*> decodes, completed, retiring;
-  std::int64_t sum = 0;
-  int prefill = 0;
-  step::Ticks attention = 0, extra = 0;
-  bool active() const { return !decodes.empty() || prefill > 0; }
 };
 
 }  // namespace jevons::serve::reference

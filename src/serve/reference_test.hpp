@@ -5,27 +5,15 @@
 #include <deque>
 #include <vector>
 
-#include "serve/reference_cache_test.hpp"
-#include "serve/replica.hpp"
+#include "serve/reference_state_test.hpp"
 
 namespace jevons::serve::reference {
 
-class Stepper {
+class Stepper : private State {
  public:
-  Stepper(const EnginePolicy& p, const ReplicaModel& m, const traffic::Requests& q)
-      : policy{p},
-        model{m},
-        requests{q},
-        cache{m.blocks - (p.engine == Engine::vllm ? 1 : 0)},
-        adapters{p},
-        unit{m.form->unit()},
-        cell{p.block_size * unit} {
-    out.resize(q.size());
-    for (RequestId r = 0; r < q.size(); ++r) {
-      jobs.push_back({r, q.input_tokens[r], q.output_tokens[r]});
-      if (!q.adapter.empty()) jobs[r].adapter = q.adapter[r];
-      jobs[r].capped = capped_blocks(m.capped, jobs[r].prompt + jobs[r].output - 1);
-    }
+  using State::counters, State::out;
+  Stepper(const EnginePolicy& p, const ReplicaModel& m, const traffic::Requests& q) : State{p, m, q} {
+    cache.forgets = [this](Content id, std::int64_t block) { tiers.evicted(id, block, clock); };
   }
 
   void run() {
@@ -38,19 +26,19 @@ class Stepper {
       next = policy.lag > 0 && current.active() ? schedule(now) : Step{};
       idle = !current.active();
       if (idle) {
-        if (arrived == requests.size()) break;
-        now = std::max(now, instant_of(requests.arrival[arrived]));
+        Instant next_event = arrived < requests.size() ? instant_of(requests.arrival[arrived]) : kForever;
+        for (const Coming& f : coming) next_event = f.here ? next_event : std::min(next_event, f.done);
+        if (next_event == kForever) break;
+        now = std::max(now, next_event);
         continue;
       }
       now += duration(current);
       count(current);
+      clock = now;
       emit(current, ns_of(now));
     }
     counters.evicted_blocks = cache.evicted;
   }
-
-  Outcomes out;
-  Counters counters;
 
  private:
   void deliver(SimTime now, bool idle) {
@@ -64,43 +52,9 @@ class Stepper {
         idle || policy.recv_interval == 1 ? enqueue(&j, false) : inbox.push_back(&j);
     }
   }
-  int level(const Job* j) const { return policy.queue == Queue::priority ? requests.tenants[requests.tenant[j->id]].priority : 0; }
   void enqueue(Job* j, bool front) {
     auto at = std::find_if(waiting.begin(), waiting.end(), [&](Job* o) { return front ? level(o) >= level(j) : level(o) > level(j); });
     waiting.insert(at, j);
-  }
-  std::int64_t ceil(std::int64_t parts) const { return (parts + cell - 1) / cell; }
-  bool reserves() const { return policy.admission == Admission::whole_request; }
-  bool estimates() const { return policy.admission == Admission::estimate; }
-  bool prefixes() const { return policy.enable_prefix_caching && requests.prefix.known(); }
-  std::int64_t blocks_in(const traffic::BlockRun& run) const { return run.count * (requests.prefix.block_tokens / policy.block_size); }
-  // Blocks that a request has at its end; more than now with `parts` cached; more over `steps` decode steps of all.
-  std::int64_t whole(const Job* j) const { return j->capped + ceil((j->prompt + j->output - 1) * unit + model.step_tokens - unit); }
-  std::int64_t more(const Job* j, std::int64_t parts) const { return reserves() ? 0 : j->capped + ceil(parts) - j->blocks; }
-  std::int64_t growth(std::int64_t steps) const {
-    std::int64_t n = 0;
-    for (const Job* j : running) n += j->decoding ? more(j, j->parts + steps * model.step_tokens) : 0;
-    return n;
-  }
-
-  step::Ticks duration(const Step& s) const {
-    const int b = int(s.decodes.size());
-    return s.extra + (s.prefill > 0 ? model.form->mixed_time(b, s.sum, s.prefill, s.attention) : model.form->decode_time(b, s.sum));
-  }
-  void count(const Step& s) {
-    const step::Ticks t = duration(s);
-    const auto b = std::int64_t(s.decodes.size());
-    ++counters.steps;
-    counters.busy += t;
-    counters.decodes += b;
-    counters.sequence_ticks += Int128(t) * b;
-    counters.context_sum += s.sum;
-    counters.adapter_ticks += s.extra;
-    counters.decode_busy += s.prefill == 0 ? t : b == 0 ? 0 : std::min(t, model.form->decode_time(int(b), s.sum));
-    if (s.prefill == 0) return;
-    ++counters.prefill_steps;
-    counters.prefill_tokens += s.prefill;
-    counters.prefill_busy += t;
   }
 
   void emit(const Step& s, SimTime now) {
@@ -170,6 +124,7 @@ class Stepper {
   }
   Step schedule(Instant now) {
     Step s;
+    clock = now;
     preempted = false;
     passes += pushed ? 1000 : 1;
     if (passes >= policy.recv_interval) {
@@ -181,7 +136,7 @@ class Stepper {
     if (policy.chunk > 0) budget = std::min<std::int64_t>(budget, policy.chunk);
     if (policy.prefill_first) {
       chunk(s, budget);
-      if (!preempted) admit(now, s, budget);
+      if (!preempted && join(s, budget)) admit(s, budget);
       if (s.prefill == 0) decode(s, budget);
     } else {
       if (policy.queue == Queue::priority) {  // room for all first: which of them is least urgent does not depend on the loop's position
@@ -189,7 +144,7 @@ class Stepper {
       }
       decode(s, budget);
       chunk(s, budget);
-      if (!preempted && !holds(s, budget)) admit(now, s, budget);
+      if (!preempted && join(s, budget) && !holds(s, budget)) admit(s, budget);
     }
     if (!adapters.users.empty()) s.extra += model.lora.any + step::Ticks(adapters.users.size()) * model.lora.each;
     for (const Job* j : s.retiring) adapters.leave(j->adapter);
@@ -283,7 +238,7 @@ class Stepper {
     return held > 0;
   }
 
-  void admit(Instant now, Step& s, std::int64_t& budget) {
+  void admit(Step& s, std::int64_t& budget) {
     if (waiting.empty() || (full && !running.empty())) return;
     full = false;
     std::int64_t expected = 0;
@@ -310,40 +265,103 @@ class Stepper {
         if (n < blocks_in(run)) break;
       }
       const std::int64_t cached = hit * policy.block_size, fresh = target - cached;
-      if (!policy.chunked_prefill && fresh > budget) {
+      const std::int64_t n = std::min(fresh, budget);
+      const std::int64_t first = j->capped + ceil((cached + n) * unit);
+      const std::int64_t asked = reserves() ? whole(j) : by_prompt() ? j->capped + ceil(target * unit) : first;
+      const std::int64_t may_need = fresh + std::min<std::int64_t>(j->output - j->made, 4096);
+      const bool too_many = estimates() && may_need * kGiga >= cache.free() * policy.block_size * kGiga - expected;
+      const bool fits = asked - hit + unused <= cache.free() && !(too_many && !running.empty());
+      std::int64_t missed = 0;
+      const auto pieces = fits ? fetched(j, target, hit, missed) : std::vector<Piece>{};
+      if (pieces.empty() && !policy.chunked_prefill && fresh > budget) {
         full = false;
         return;
       }
-      const std::int64_t n = std::min(fresh, budget);
-      const std::int64_t first = j->capped + ceil((cached + n) * unit);
-      const std::int64_t asked = reserves() ? whole(j) : policy.admission == Admission::prompt ? j->capped + ceil(target * unit) : first;
-      const std::int64_t may_need = fresh + std::min<std::int64_t>(j->output - j->made, 4096);
-      const bool too_many = estimates() && may_need * kGiga >= cache.free() * policy.block_size * kGiga - expected;
-      if (asked - hit + unused > cache.free() || (too_many && !running.empty())) return;
-      expected += (may_need - n) * kGiga;
+      if (!fits) return;
+      counters.tier_recomputed += missed;
       full = false;
-      counters.adapter_passed += at != waiting.begin();
+      counters.adapter_passed += pieces.empty() && at != waiting.begin();
       at = waiting.erase(at);
-      s.extra += adapters.join(j->adapter, model.lora, counters);
       for (const auto& [e, used] : found) {
         cache.hold(e, used);
         j->extents.push_back({true, e});
       }
       j->target = target;
       j->done = cached;
-      j->blocks = reserves() ? whole(j) : first;
+      j->blocks = pieces.empty() && !reserves() ? first : asked;
       j->shared = hit;
+      Coming f{j, 0, clock + tiers.wait(pieces, clock)};
+      for (const Piece& p : pieces) {
+        const std::int64_t tokens = tiers.fetch(p, clock) * policy.block_size;
+        counters.tier_tokens[p.tier] += tokens;
+        f.tokens += tokens;
+      }
       cache.take(j->blocks - hit);
-      running.push_back(j);
       ++counters.admitted;
       counters.cached_tokens += cached;
-      if (out.preemptions[j->id] == 0) {
-        out.scheduled[j->id] = ns_of(now);
-        out.cached[j->id] = std::int32_t(cached);
+      if (out.preemptions[j->id] == 0) out.cached[j->id] = std::int32_t(cached + f.tokens);
+      if (!pieces.empty()) {
+        ++counters.fetches;
+        counters.fetch_ticks += f.done - clock;
+        coming.push_back(f);
+        continue;
       }
-      push(j, n, s);
+      expected += (may_need - n) * kGiga;
+      start(j, n, s);
       budget -= n;
     }
+  }
+
+  void start(Job* j, std::int64_t n, Step& s) {
+    running.push_back(j);
+    if (out.preemptions[j->id] == 0) out.scheduled[j->id] = ns_of(clock);
+    s.extra += adapters.join(j->adapter, model.lora, counters);
+    push(j, n, s);
+  }
+
+  // Those whose blocks have come, before the queue; false: some cannot start, and nobody behind them.
+  bool join(Step& s, std::int64_t& budget) {
+    for (Coming& f : coming) {
+      if (f.here || f.done > clock) continue;
+      f.here = true;
+      f.job->done += f.tokens;
+      remember(f.job, f.job->done);
+    }
+    for (auto f = coming.begin(); f != coming.end();) {
+      if (!f->here || !adapters.fits(f->job->adapter)) {
+        ++f;
+        continue;
+      }
+      const std::int64_t rest = f->job->target - f->job->done, n = std::min(rest, budget);
+      if (int(running.size()) == policy.max_num_seqs || budget <= 0 || (!policy.chunked_prefill && rest > budget)) return false;
+      start(f->job, n, s);
+      budget -= n;
+      f = coming.erase(f);
+    }
+    return true;
+  }
+
+  // What to fetch of a prompt beyond its first `hit` blocks: until the prompt is there soonest, the rest computed. missed: tokens that a
+  // tier has besides.
+  std::vector<Piece> fetched(const Job* j, std::int64_t target, std::int64_t hit, std::int64_t& missed) {
+    std::vector<std::pair<Content, std::int64_t>> prompt;  // block by block
+    for (const auto& run : prefixes() && model.tiers.any() ? requests.prefix.of(j->id) : std::span<const traffic::BlockRun>{}) {
+      for (std::int64_t b = 0; b < blocks_in(run) && std::int64_t(prompt.size()) < (target - 1) / policy.block_size; ++b)
+        prompt.push_back({{j->adapter, run.first}, b});
+    }
+    const auto all = tiers.find(prompt, hit, clock);
+    std::size_t best = 0;
+    Instant soonest = kForever;
+    for (std::size_t n = 0; n <= all.size(); ++n) {
+      const std::vector<Piece> some(all.begin(), all.begin() + std::ptrdiff_t(n));
+      std::int64_t from = hit * policy.block_size;
+      for (const Piece& p : some) from += std::int64_t(p.blocks.size()) * policy.block_size;
+      const Instant ready = tiers.wait(some, clock) + model.form->token_time(int(target - from)) + model.form->position_time(target) -
+                            model.form->position_time(from);
+      if (ready < soonest || model.tiers.fetch == FetchPolicy::always) soonest = ready, best = n;
+    }
+    for (std::size_t n = best; n < all.size(); ++n) missed += std::int64_t(all[n].blocks.size()) * policy.block_size;
+    return {all.begin(), all.begin() + std::ptrdiff_t(best)};
   }
 
   void remember(Job* j, std::int64_t tokens) {
@@ -363,31 +381,11 @@ class Stepper {
       } else if (auto& [own, e] = j->extents[k]; own && wanted > e->blocks) {
         j->shared += cache.extend(e, wanted);
       }
+      tiers.computed({j->adapter, run.first}, wanted, clock);
       begin += blocks_in(run);
       ++k;
     }
   }
-
-  static constexpr std::int64_t kGiga = 1'000'000'000;
-  const EnginePolicy policy;
-  const ReplicaModel model;
-  const traffic::Requests& requests;
-  Cache cache;
-  Adapters adapters;
-  const std::int64_t unit, cell;
-  std::vector<Job> jobs;
-  std::vector<Job*> running;
-  std::deque<Job*> waiting;
-  std::size_t arrived = 0;
-  bool preempted = false;  // in the last decision
-  int held = 0;            // TensorRT-LLM: passes that context has waited
-  // SGLang
-  std::vector<Job*> inbox;
-  std::int64_t passes = 0;
-  bool pushed = false, full = false;
-  const std::int64_t first_ratio = std::min(kGiga, std::int64_t(policy.new_token_ratio* policy.schedule_conservativeness * 1e9));
-  const std::int64_t least_ratio = first_ratio * 14 / 100;
-  std::int64_t ratio = first_ratio;
 };
 
 }  // namespace jevons::serve::reference

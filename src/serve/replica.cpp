@@ -45,6 +45,18 @@ Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const tr
       level_of_.push_back(std::uint32_t(std::lower_bound(priorities.begin(), priorities.end(), t.priority) - priorities.begin()));
     }
   }
+  if (prefixes_) {  // places that a fuller batch would else make later
+    constexpr std::size_t kReady = 256;
+    for (Slot s = Slot(std::min(kReady, std::size_t(policy.max_num_seqs))); s-- > 0;) {
+      slots_.emplace_back().extents.reserve(4);
+      spare_.push_back(Slot(slots_.size() - 1));
+    }
+  }
+  if (model_.tiers.any()) {
+    JEVONS_ENSURE(prefixes_);
+    tiers_ = std::make_unique<Tiers>(model_.tiers);
+    if (tiers_->write_back()) pool_.report_to(&forgotten_);
+  }
   const std::size_t levels = std::max<std::size_t>(1, priorities.size());
   lines_.resize(levels * lanes_);
   if (lanes_ > 1) {
@@ -72,8 +84,12 @@ void Replica::arrive(RequestId r, SimTime now) {
   const bool may_change = enter(r);
   if (outcomes_.status[r] == Status::rejected) return;
   if (idle) {
-    if (!woken_) end_ = std::max(end_, instant_of(now));
+    if (dozing_)
+      end_ = std::min(end_, std::max(start_, instant_of(now)));
+    else if (!woken_)
+      end_ = std::max(end_, instant_of(now));
     woken_ = true;
+    dozing_ = false;
   } else if (may_change) {
     interrupt(now, true);
   }
@@ -125,27 +141,33 @@ void Replica::advance(std::vector<RequestId>& finished) {
   begin();
   look_ahead();
   steps_ = equal_steps();
-  if (steps_ == 0) return;
+  if (steps_ == 0) return await_fetches();
   end_ = start_ + (steps_ == 1 ? time_of(current_) : run(steps_, kForever).ticks);
+  if (!fetching_.empty()) await_fetches();
 }
 
 // The planned steps have run: their tokens are there.
 void Replica::settle(std::vector<RequestId>& finished) {
   finished_ = &finished;
+  dozing_ = false;
   if (steps_ > 0) {
     const std::int64_t taken = steps_ > 1 ? growth(steps_ - 1) : 0;
     account(taken);
     if (steps_ > 1) {  // decisions between were all the same: everything decodes on
-      pool_.take(taken);
+      if (tiers_ != nullptr && tiers_->write_back())
+        take_step_by_step();
+      else
+        pool_.take(taken);
       compose(steps_ - 1);
       recv_count_ = std::int32_t((recv_count_ + steps_ - 1) % policy_.recv_interval);
       new_token_ratio_ = std::max(new_token_ratio_ - (steps_ - 1) * ratio_.decay, ratio_.least);
       if (policy_.lag > 0) pending_.sum = anchors_ + (composed_ - 1) * step_ * decoding_;
       count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free());
     }
+    now_ = end_;
     outputs(current_);
   }
-  start_ = end_;
+  start_ = now_ = end_;
   woken_ = false;
 }
 

@@ -4,6 +4,7 @@
 // Between two scheduling decisions that change anything, every step decodes the same sequences: their number, their context sum and the
 // blocks they need are known in closed form (step_form.hpp), so a run of steps costs as much as one. A test steps one by one with the
 // engine's rules written out and demands the same integers.
+#include <memory>
 #include <vector>
 
 #include "serve/block_pool.hpp"
@@ -11,6 +12,7 @@
 #include "serve/engine.hpp"
 #include "serve/lora.hpp"
 #include "serve/outcomes.hpp"
+#include "serve/tiers.hpp"
 #include "serve/tournament.hpp"
 
 namespace jevons::serve {
@@ -28,6 +30,7 @@ struct ReplicaModel {
   std::vector<CappedCache> capped = {};  // caches of a sequence that do not grow with it
   Role role = Role::both;
   LoraCost lora = {};
+  TierSet tiers = {};
 };
 
 class Replica {
@@ -62,7 +65,7 @@ class Replica {
 
   int running() const { return running_; }
   int waiting() const { return waiting_; }
-  int outstanding() const { return running_ + waiting_ + int(loading_.size()); }
+  int outstanding() const { return running_ + waiting_ + int(loading_.size() + fetching_.size()); }
   std::int64_t free_blocks() const { return pool_.free(); }
   std::int64_t total_blocks() const { return pool_.total(); }
   /// Tokens that the blocks in use hold, and prompt tokens of the waiting requests.
@@ -95,6 +98,7 @@ class Replica {
     std::int64_t shared = 0;       // blocks in held extents
     Slot previous = kNoSlot, next = kNoSlot;  // in order of admission
     bool decoding = false;
+    bool reserved = false;                  // blocks for all of `target` are held before they are pushed
     bool loading = false;                   // blocks for `target` tokens are held, their content is on its way or kept for another
     std::vector<BlockPool::Index> extents;  // one per run of the prefix, kNone where another's copy exists
   };
@@ -122,6 +126,28 @@ class Replica {
     bool operator<(const Due& o) const { return last != o.last ? last > o.last : order > o.order; }  // for a min-heap
   };
 
+  struct Hit {
+    std::int64_t blocks = 0;  // found
+    std::int64_t unused = 0;  // of these in use by nobody
+  };
+  struct Want {
+    Hit hit;
+    std::int32_t target = 0;          // tokens to push or find
+    std::int64_t found = 0;           // of these cached
+    int tokens = 0;                   // to push now; 0: does not fit the step's budget
+    std::int64_t now = 0, whole = 0;  // blocks that it holds after this step, and at its end
+    std::int64_t capped = 0;          // of these for caches that do not grow
+    std::int64_t blocks = 0;          // that must be free
+    std::int64_t expected = 0;        // SGLang: tokens it may need
+    bool fetched = false;             // the rest of its cache comes from elsewhere: nothing is pushed
+  };
+  struct Coming {  // from the tiers
+    Slot slot = kNoSlot;
+    std::int64_t tokens = 0;
+    Instant done = 0;
+    bool here = false;
+  };
+
   bool enter(RequestId r);
   void interrupt(SimTime now, bool at_look);
   void wake(SimTime now);
@@ -135,6 +161,16 @@ class Replica {
   bool elsewhere(RequestId r) const { return model_.role == Role::decode && outcomes_.holder[r] != Outcomes::kNobody; }
   void join_landed();
   void keep(Slot s);
+  void take(std::int64_t n);
+  void take_step_by_step();
+  bool start_fetch(RequestId r, const Want& w);
+  std::size_t plan_fetch(RequestId r, const Want& w);
+  void count_missed(std::size_t n);
+  void land_fetched();
+  bool join_fetched(Composition& c, int& budget);
+  void await_fetches();
+  void join_adapter(RequestId r, Composition& c);
+  bool has_slot(RequestId r) const;
   Slot new_slot();
   void append(Slot s);
   void unlink(Slot s);
@@ -158,7 +194,7 @@ class Replica {
   void schedule_waiting(Composition& c, int& budget);
   bool admit(RequestId r, Composition& c, int& budget);
   int partial_tokens(int budget) const;
-  void push(Slot s, int tokens, Composition& c, bool take = true);
+  void push(Slot s, int tokens, Composition& c, bool allocate = true);
   void leave_decoding(Slot s);
   void preempt(Slot s);
   Slot victim() const;
@@ -180,21 +216,6 @@ class Replica {
   std::int64_t capped(RequestId r) const {
     return model_.capped.empty() ? 0 : capped_blocks(model_.capped, std::int64_t(requests_.input_tokens[r]) + outputs_of(r) - 1);
   }
-  struct Hit {
-    std::int64_t blocks = 0;  // found
-    std::int64_t unused = 0;  // of these in use by nobody
-  };
-  struct Want {
-    Hit hit;
-    std::int32_t target = 0;          // tokens to push or find
-    std::int64_t found = 0;           // of these cached
-    int tokens = 0;                   // to push now; 0: does not fit the step's budget
-    std::int64_t now = 0, whole = 0;  // blocks that it holds after this step, and at its end
-    std::int64_t capped = 0;          // of these for caches that do not grow
-    std::int64_t blocks = 0;          // that must be free
-    std::int64_t expected = 0;        // SGLang: tokens it may need
-    bool fetched = false;             // the rest of its cache comes from elsewhere: nothing is pushed
-  };
   Want wanted(RequestId r, int budget) const;
   Hit look_up(RequestId r, std::int64_t tokens) const;
   std::int32_t& phase_of(const Running& r);
@@ -244,6 +265,13 @@ class Replica {
   std::vector<Slot> loading_;   // neither running nor waiting: reserved for a cache that is on its way, or kept for another
   std::vector<Slot> landed_;    // … whose cache is here, without a place in the batch so far
   std::vector<Fetch> fetches_;  // not yet asked for
+  // Tiers beyond the accelerator; null: none
+  std::unique_ptr<Tiers> tiers_;
+  std::vector<Coming> fetching_;                 // neither running nor waiting, in the order in which they were asked for
+  std::vector<Tiers::Piece> pieces_;             // of the fetch being planned
+  std::vector<BlockPool::Forgotten> forgotten_;  // by the accelerator, not yet passed on
+  Instant now_ = 0;                              // of the decision at hand
+  bool dozing_ = false;                          // idle until end_, where a fetch ends
 
   // Decoding sequences as sums
   std::int64_t composed_ = 0;    // decode compositions so far

@@ -45,7 +45,7 @@ int Replica::partial_tokens(int budget) const {
 
 // Blocks that the next chunk of the prompt pushed in part needs.
 std::int64_t Replica::chunk_blocks(int tokens) const {
-  if (tokens == 0 || policy_.admission == Admission::whole_request) return 0;
+  if (tokens == 0 || policy_.admission == Admission::whole_request || slots_[partial_].reserved) return 0;
   const std::int64_t done = slots_[partial_].computed;
   return cells((done + tokens) * unit_) - cells(done * unit_);
 }
@@ -71,7 +71,7 @@ void Replica::schedule_decodes(Composition& c, int& budget) {
     need = growth(1);
   }
   if (need <= pool_.free())
-    pool_.take(need);
+    take(need);
   else
     take_in_order();
   if (decoding_ == 0) return;
@@ -94,7 +94,7 @@ void Replica::take_in_order() {
       preempt(v);
       if (v == s) return;
     }
-    pool_.take(need);
+    take(need);
   }
 }
 
@@ -163,6 +163,7 @@ bool Replica::has_context() const {
 }
 
 void Replica::schedule_waiting(Composition& c, int& budget) {
+  if (!fetching_.empty() && !join_fetched(c, budget)) return;
   if (waiting_ == inbox_.size) return;
   if (full_ && running_ > 0) {
     blocked_ = true;
@@ -195,15 +196,15 @@ Replica::Want Replica::wanted(RequestId r, int budget) const {
   w.found = w.hit.blocks * policy_.block_size;
   const std::int64_t fresh = w.target - w.found;
   w.fetched = elsewhere(r);
-  if (!policy_.chunked_prefill && fresh > budget && !w.fetched) return w;
   w.tokens = int(w.fetched ? fresh : std::min<std::int64_t>(fresh, budget));
   w.capped = capped(r);
   w.now = cells((w.found + w.tokens) * unit_) + w.capped;
   w.whole = cells((std::int64_t(requests_.input_tokens[r]) + outputs_of(r) - 1) * unit_ + step_ - unit_) + w.capped;
-  const std::int64_t asked = policy_.admission == Admission::whole_request ? w.whole
-                             : policy_.admission == Admission::prompt      ? cells(w.target * unit_) + w.capped
-                                                                           : w.now;
+  const std::int64_t asked = policy_.admission == Admission::whole_request                 ? w.whole
+                             : policy_.admission == Admission::prompt || tiers_ != nullptr ? cells(w.target * unit_) + w.capped
+                                                                                           : w.now;
   w.blocks = asked - w.hit.blocks + w.hit.unused;
+  if (!policy_.chunked_prefill && fresh > budget && !w.fetched) w.tokens = 0;
   w.expected = fresh + std::min<std::int64_t>(outputs_of(r) - outcomes_.made[r], kClipNewTokens);
   return w;
 }
@@ -211,22 +212,20 @@ Replica::Want Replica::wanted(RequestId r, int budget) const {
 // Admits the head of the queue if its blocks are there; false: the queue waits.
 bool Replica::admit(RequestId r, Composition& c, int& budget) {
   const Want w = wanted(r, budget);
-  if (w.tokens == 0) return false;
   const bool too_many =
       policy_.admission == Admission::estimate && w.expected * kRatio >= pool_.free() * policy_.block_size * kRatio - expected_;
-  if (w.blocks > pool_.free() || (too_many && running_ > 0)) {
+  const bool fits = w.blocks <= pool_.free() && (!too_many || running_ == 0);
+  if (tiers_ != nullptr && fits && start_fetch(r, w)) return true;
+  if (w.tokens == 0) return false;
+  if (!fits) {
     blocked_ = true;
     return false;
   }
+  if (tiers_ != nullptr) count_missed(0);
   expected_ += (w.expected - w.tokens) * kRatio;
   if (lanes_ > 1) {
     count_.adapter_passed += passes(r);
-    if (adapter(r) != traffic::kNoAdapter) {
-      const auto fetch = slots_of_adapters_.join(adapter(r));
-      count_.adapter_loads += fetch.load;
-      count_.adapter_reads += fetch.read;
-      c.extra += (fetch.load ? model_.lora.load : 0) + (fetch.read ? model_.lora.read : 0);
-    }
+    join_adapter(r, c);
   }
   pop(r);
   const Slot s = new_slot();
@@ -239,11 +238,12 @@ bool Replica::admit(RequestId r, Composition& c, int& budget) {
   x.shared = w.hit.blocks;
   x.decoding = false;
   x.loading = w.fetched;
+  x.reserved = false;
   x.extents.clear();
   x.capped = w.capped;
   x.held_blocks = policy_.admission == Admission::whole_request ? w.whole : 0;
   if (w.hit.blocks > 0) hold_prefix(x);
-  pool_.take((x.held_blocks > 0 ? w.whole : w.now) - w.hit.blocks);
+  take((x.held_blocks > 0 ? w.whole : w.now) - w.hit.blocks);
   ++count_.admitted;
   count_.cached_tokens += w.fetched ? 0 : w.found;
   if (outcomes_.preemptions[r] == 0 && outcomes_.made[r] == 0 && !w.fetched) {
@@ -264,6 +264,7 @@ bool Replica::admit(RequestId r, Composition& c, int& budget) {
 Replica::Slot Replica::new_slot() {
   if (spare_.empty()) {
     slots_.emplace_back();
+    if (prefixes_) slots_.back().extents.reserve(4);
     return Slot(slots_.size() - 1);
   }
   const Slot s = spare_.back();
@@ -287,11 +288,11 @@ void Replica::unlink(Slot s) {
 }
 
 // The next n tokens of a prompt join the step; with the last of them comes the first output token.
-void Replica::push(Slot s, int n, Composition& c, bool take) {
+void Replica::push(Slot s, int n, Composition& c, bool allocate) {
   Running& r = slots_[s];
   const std::int64_t before = r.computed;
   r.computed += n;
-  if (take && r.held_blocks == 0) pool_.take(cells(r.computed * unit_) - cells(before * unit_));
+  if (allocate && r.held_blocks == 0 && !r.reserved) take(cells(r.computed * unit_) - cells(before * unit_));
   c.prefill_tokens += n;
   c.attention += model_.form->position_time(r.computed) - model_.form->position_time(before);
   if (prefixes_) remember(s, r.computed);
@@ -394,7 +395,7 @@ void Replica::note_outputs(const Running& r) {
 
 std::int64_t Replica::blocks_of(const Running& r) const {
   if (r.held_blocks > 0) return r.held_blocks;
-  if (r.loading) return r.capped + cells(r.target * unit_);
+  if (r.loading || (r.reserved && r.computed < r.target)) return r.capped + cells(r.target * unit_);
   return r.capped + cells(r.computed < r.target ? r.computed * unit_ : r.anchor + std::min(composed_, r.last) * step_);
 }
 
@@ -465,6 +466,7 @@ void Replica::remember(Slot s, std::int64_t tokens) {
     } else if (r.extents[k] != BlockPool::kNone) {
       if (wanted > pool_.valid(r.extents[k])) r.shared += pool_.extend(r.extents[k], wanted);
     }
+    if (tiers_ != nullptr) tiers_->computed(content(r.id, run), wanted, now_, count_);
     begin += length;
     ++k;
   }

@@ -40,6 +40,7 @@ Result<void> check(const Pool& p, const Deployment& d, const traffic::Workload& 
   if (p.ranks == 1 && p.policy.adp_balance)
     return bad_input("attention-dp-config.enable-balance", "has no effect with one attention rank", "a dp of 2 and more");
   JEVONS_CHECK(check_adapters(p.policy, w.requests, p.ranks == 1 && p.role == Role::both));
+  JEVONS_CHECK(check_tiers(p.tiers, p.policy.enable_prefix_caching, w.requests, p.ranks == 1 && p.role == Role::both));
   const std::int32_t content = w.requests.prefix.block_tokens;
   if (p.policy.enable_prefix_caching && content > 0 && content % p.policy.block_size != 0) {
     return bad_input("block-size", std::to_string(p.policy.block_size),

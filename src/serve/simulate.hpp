@@ -35,6 +35,7 @@ struct Pool {
   double start_up_s = 0;        // from an order, or a repair, until a replica serves: container, weights, CUDA graphs
   std::optional<Scaling> scaling = {};
   LoraCost lora = {};
+  TierSet tiers = {};  // of one replica
 };
 
 /// The cache of a prompt on its way from a prefill to a decode replica.

@@ -106,6 +106,18 @@ void Replica::charge_adapters(Composition& c) {
   if (active > 0) c.extra += model_.lora.any + active * model_.lora.each;
   for (const Slot s : c.retiring) leave_slot(slots_[s].id);
 }
+void Replica::join_adapter(RequestId r, Composition& c) {
+  if (adapter(r) == traffic::kNoAdapter) return;
+  const auto fetch = slots_of_adapters_.join(adapter(r));
+  count_.adapter_loads += fetch.load;
+  count_.adapter_reads += fetch.read;
+  c.extra += (fetch.load ? model_.lora.load : 0) + (fetch.read ? model_.lora.read : 0);
+}
+bool Replica::has_slot(RequestId r) const {
+  const auto& active = slots_of_adapters_.active();
+  return adapter(r) == traffic::kNoAdapter || !slots_of_adapters_.full() ||
+         std::find(active.begin(), active.end(), adapter(r)) != active.end();
+}
 void Replica::leave_slot(RequestId r) {
   if (adapter(r) != traffic::kNoAdapter) slots_of_adapters_.leave(adapter(r));
 }
