@@ -21,6 +21,30 @@ const report::Origin kCounted{"derived", "fabric::parts_list in src/fabric/netwo
 const report::Origin kCompared{"derived", "fabric::savings in src/fabric/comparison.cpp, ranges of the parts carried through", ""};
 const report::Origin kTimed{"derived", "fabric::collective_times in src/fabric/times.cpp", "src/fabric/README.md"};
 
+// How a quantity of the network is counted, for --explain.
+report::Origin counted(std::string_view path) {
+  constexpr std::pair<std::string_view, std::string_view> kHow[] = {
+      {"switch_chips",
+       "first tier: endpoints x ports / ports down, whole in each plane; above: uplinks below / ports (half of them, but at the top)"},
+      {"endpoints_per_chip", "endpoints / switch chips of all tiers"},
+      {"trays", "switch chips / chips a tray, whole"},
+      {"links", "endpoints x planes x ports x (1 + (tiers - 1) / oversubscription); torus, mesh: pairs joined"},
+      {"optical_modules", "bandwidth of each stage of links / module rate, whole, at both ends"},
+      {"cables", "bandwidth of each stage of links / cable rate, whole"},
+      {"copper_pairs", "2 x endpoints x lanes of one"},
+      {"aggregate", "2 x endpoints x bandwidth of one"},
+      {"bisection", "bandwidth through the worst even cut"},
+      {"hops", "switches on the longest path, 2 tiers - 1; torus: half of each dimension"},
+      {"latency", "hops x latency of a switch + flight over both first links and all uplinks"},
+      {"watts", "count x watts of each part"},
+      {"usd", "count x dollars of each part"},
+      {"known_", "the parts whose figure is published"}};
+  for (const auto& [prefix, how] : kHow) {
+    if (path.starts_with(prefix)) return {"derived", std::string(how), kCounted.how};
+  }
+  return kCounted;
+}
+
 template <class Q>
 report::Cell cell(const std::optional<Q>& v, double scale = 1) {
   if constexpr (std::is_same_v<Q, double>)
@@ -76,7 +100,7 @@ report::Table network_table(const catalog::Thing& thing, const fabric::Design& d
                   {},
                   true};
   const auto row = [&](std::string path, std::string what, std::string shown, double exact, std::string unit) {
-    doc.values.push_back({std::move(path), what, unit, exact, kCounted});
+    doc.values.push_back({path, what, unit, exact, counted(path)});
     t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)});
   };
   const auto count = [&](std::string path, std::string what, double v, std::string unit) {
@@ -85,7 +109,7 @@ report::Table network_table(const catalog::Thing& thing, const fabric::Design& d
   // A sum that lacks a part is no sum: null, and the parts that are known stand apart.
   const auto sum = [&](std::string path, std::string what, std::optional<double> whole, double known, std::string unit) {
     doc.values.push_back(
-        {path, what, unit, whole, whole ? kCounted : report::Origin{"derived", "not known: a part of it is not published", ""}});
+        {path, what, unit, whole, whole ? counted(path) : report::Origin{"derived", "not known: a part of it is not published", ""}});
     t.rows.push_back({what, whole ? format_si(*whole, unit) : std::string("not known"),
                       whole ? report::Cell(*whole) : report::Cell(std::monostate{}), unit});
     if (!whole && known > 0) row("known_" + path, "  of the parts known", format_si(known, unit), known, unit);
