@@ -334,6 +334,10 @@ Result<Outcome> run_fabric(Context& c) {
     }
   }
   if (designs.size() > 1 || only_names) d.tables.push_back(comparison_table(designs));
+  for (const auto* other : beside) {
+    if (designs.size() > 1 && !other->attribute("note").empty())
+      d.tables.back().notes.push_back(fmt::format("{}: {}", other->name, other->attribute("note")));
+  }
   if (only_names) {
     for (const auto* other : beside) d.tables.back().notes.push_back(fmt::format("{}: {}.", other->name, other->title));
   } else if (designs.size() > 1) {
