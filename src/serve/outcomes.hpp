@@ -87,6 +87,7 @@ struct Counters {
   Int128 adapter_ticks = 0;                           // that adapters added to steps, loads included
   Int128 busy = 0;                                    // ticks with a step running
   Int128 prefill_busy = 0;                            // … that pushes prompt tokens
+  Int128 decode_busy = 0;                             // what the decodes of all steps would take without prompt tokens beside them
   Int128 sequence_ticks = 0;                          // Σ decoding sequences · ticks of the step
   Int128 context_sum = 0;                             // Σ over decode steps of cached tokens read, in 1/unit tokens
   bool operator==(const Counters&) const = default;

@@ -96,6 +96,7 @@ class Stepper {
     counters.sequence_ticks += Int128(t) * b;
     counters.context_sum += s.sum;
     counters.adapter_ticks += s.extra;
+    counters.decode_busy += s.prefill == 0 ? t : b == 0 ? 0 : std::min(t, model.form->decode_time(int(b), s.sum));
     if (s.prefill == 0) return;
     ++counters.prefill_steps;
     counters.prefill_tokens += s.prefill;

@@ -203,6 +203,9 @@ void Replica::account(std::int64_t taken) {
     ++count_.prefill_steps;
     count_.prefill_tokens += c.prefill_tokens;
     count_.prefill_busy += ticks;
+    if (c.decodes > 0) count_.decode_busy += std::min(ticks, Int128(model_.form->decode_time(c.decodes, c.sum)));
+  } else {
+    count_.decode_busy += ticks;
   }
   twice_block_ticks_ += ticks * (2 * (pool_.total() - pool_.free()) + taken);
   if (c.decodes == 0) return;

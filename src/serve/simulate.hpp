@@ -71,8 +71,8 @@ struct FleetCounters {
   std::int64_t started = 0, stopped = 0;  // replicas, by the autoscaler
   std::int64_t handed_over = 0;           // requests
   double handed_over_bytes = 0;
-  double accelerator_s = 0;       // accelerators · seconds ordered, start-up and drain included
-  double accelerator_down_s = 0;  // of these under repair or starting after one
+  std::vector<double> accelerator_s;  // of each pool: accelerators · seconds ordered, start-up and drain included
+  double accelerator_down_s = 0;      // of these under repair or starting after one
 };
 
 struct Simulation {
