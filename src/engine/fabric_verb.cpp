@@ -182,8 +182,9 @@ report::Table comparison_table(const std::vector<fabric::Design>& designs) {
                   true};
   for (const auto& d : designs) {
     const auto& l = d.centre;
-    const bool rates = !l.parts.empty() && std::none_of(l.parts.begin(), l.parts.end(),
-                                                        [](const fabric::Part& p) { return p.technology != "switch" && !p.fit; });
+    const bool media = fabric::media_power(l).has_value() || l.optical_modules + l.cables > 0;
+    const bool rates =
+        media && std::none_of(l.parts.begin(), l.parts.end(), [](const fabric::Part& p) { return p.technology != "switch" && !p.fit; });
     const auto [kw, kusd] = std::pair{fabric::media_power(l), fabric::media_price(l)};
     t.rows.push_back({d.name, double(d.network.tiers), l.switch_chips, l.optical_modules, l.cables, fabric::runs(l), cell(kw, 1e3),
                       cell(fabric::fabric_power(l), 1e3), cell(kusd, 1e3), cell(fabric::fabric_price(l), 1e3),
