@@ -336,6 +336,9 @@ class Cli(unittest.TestCase):
             self.assertIn(said, r.stderr.replace("\n           ", " "))
         thousand = json.loads(run("datacenter", "gigawatt-campus", "--set", "accelerators=1000", "--format", "json").stdout)
         self.assertEqual(thousand["values"]["accelerators"], 1000)
+        # The file's tokens_per_second is that of its own accelerator.
+        other = json.loads(run("datacenter", "gigawatt-campus", "--set", "accelerator=h100-sxm", "--format", "json").stdout)
+        self.assertIsNone(other["values"]["owner_usd_per_mtok"])
 
     def moves(self, verb, base, settings, more=()):
         """Every setting changes the result; a key that cannot is refused."""
