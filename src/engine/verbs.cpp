@@ -18,6 +18,8 @@ namespace jevons::engine {
 
 Result<Outcome> run_fabric(Context& c);      // fabric_verb.cpp
 Result<Outcome> run_datacenter(Context& c);  // datacenter_verb.cpp
+Result<Outcome> run_backtest(Context& c);    // backtest_verb.cpp
+std::span<const OptionSpec> backtest_options();
 
 namespace {
 
@@ -372,6 +374,9 @@ const Verb kVerbs[] = {
      1,
      {},
      run_datacenter},
+    {"backtest", "", "Fit the demand model at past dates and score it on what came after, against four naive forecasts.",
+     "  jevons backtest\n  jevons backtest --ablation -o out    # what each mechanism earns\n  jevons backtest --format json\n", 0, 0,
+     backtest_options(), run_backtest},
     {"validate", "CASES.csv|RUN_requests.jsonl",
      "Run measured serving points, or the log of a vLLM run request by request, through the model and print how far off it is.",
      "  jevons validate cases.csv\n  jevons validate cases.csv --format json\n  jevons validate cases.csv -o out    # every case, and a "
