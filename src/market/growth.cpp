@@ -37,6 +37,29 @@ double integrated_ou(double a, double b, double rate, double speed) {
   return variance / (speed * speed) * (2 * speed * m + std::expm1(-speed * m) + std::exp(-speed * most) - std::exp(-speed * (most - m)));
 }
 
+double rate_with_integral(double at, double upto, double rate, double speed) {
+  const double variance = rate * rate / (2 * speed), before = std::fmin(at, upto), after = std::fmax(0, upto - at);
+  return variance / speed * (std::exp(-speed * (at - before)) - std::exp(-speed * at) - std::expm1(-speed * after));
+}
+
+namespace {
+
+// Does a process that wanders act on this point? Process 0: the market; 1: China; 2: the rest.
+bool acts(const History& h, const Point& p, int process) {
+  if (p.what != Quantity::volume) return int(p.what) - 1 == process;
+  return process == 0 || h.services[p.service].china == (process == 1);
+}
+
+double wander(const Point& a, const Point& b, double rate, double speed) {
+  const double ta = a.at - kStart, tb = b.at - kStart;
+  const bool va = a.what == Quantity::volume, vb = b.what == Quantity::volume;
+  if (va && vb) return integrated_ou(ta, tb, rate, speed);
+  if (!va && !vb) return rate * rate / (2 * speed) * std::exp(-speed * std::abs(ta - tb));
+  return va ? rate_with_integral(tb, ta, rate, speed) : rate_with_integral(ta, tb, rate, speed);
+}
+
+}  // namespace
+
 Field field(const History& h, const Segments& segments, const Values& v, const Mechanisms& on, std::span<const Point> points) {
   const std::size_t n = points.size();
   std::array<SegmentLaw, kSegments> laws;
@@ -46,6 +69,7 @@ Field field(const History& h, const Segments& segments, const Values& v, const M
   Field f{std::vector<double>(n), std::vector<double>(n * n)};
   std::vector<double> surge(n);
   for (std::size_t i = 0; i < n; ++i) {
+    if (points[i].what != Quantity::volume) continue;
     const Service& service = h.services[points[i].service];
     double sum = 0;
     for (std::size_t s = 0; s < kSegments; ++s) {
@@ -57,13 +81,16 @@ Field field(const History& h, const Segments& segments, const Values& v, const M
   }
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
-      const double a = points[i].at - kStart, b = points[j].at - kStart;
-      double c = on.common ? integrated_ou(a, b, v[Param::common_rate], common) : 0;
-      if (on.region && h.services[points[i].service].china == h.services[points[j].service].china)
-        c += integrated_ou(a, b, v[Param::region_rate], own);
-      if (points[i].service == points[j].service) {
+      const Point &p = points[i], &q = points[j];
+      double c = 0;
+      for (int process = 0; process < 3; ++process) {
+        if (!acts(h, p, process) || !acts(h, q, process)) continue;
+        if (process == 0 && on.common) c += wander(p, q, v[Param::common_rate], common);
+        if (process > 0 && on.region) c += wander(p, q, v[Param::region_rate], own);
+      }
+      if (p.what == Quantity::volume && q.what == Quantity::volume && p.service == q.service) {
         c += kLevelSd * kLevelSd;
-        if (on.service) c += integrated_ou(a, b, v[Param::service_rate], own);
+        if (on.service) c += integrated_ou(p.at - kStart, q.at - kStart, v[Param::service_rate], own);
         if (on.rollout) c += v[Param::rollout_spread] * v[Param::rollout_spread] * surge[i] * surge[j];
       }
       if (i == j) c += points[i].sd * points[i].sd + (points[i].sd > 0 ? v[Param::report_noise] * v[Param::report_noise] : 1e-6);

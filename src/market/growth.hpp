@@ -11,15 +11,21 @@
 
 namespace jevons::market {
 
+/// A service's ln tokens, or a growth rate that nobody reports: of the market, of China or of the rest beyond the market.
+enum class Quantity : std::uint8_t { volume, common_rate, china_rate, rest_rate };
 struct Point {
-  std::size_t service = 0;
-  double at = 0;  // years
-  double sd = 0;  // of a report there; 0 for a quantity that nobody reports
+  std::size_t service = 0;  // of a volume
+  double at = 0;            // years
+  double sd = 0;            // of a report there; 0 without report noise
+  Quantity what = Quantity::volume;
 };
 
 /// Covariance of integral over [start, a] and [start, b] of a stationary Ornstein-Uhlenbeck rate with diffusion `rate` and reversion
 /// `speed` per year: s (2 k m - 1 + e^-km + e^-kM - e^-k(M-m)) / k^2, s = rate^2 / 2k. Source: integrate the OU autocovariance twice.
 double integrated_ou(double a, double b, double rate, double speed);
+
+/// Covariance of the rate at `at` with its integral over [start, upto], the same process.
+double rate_with_integral(double at, double upto, double rate, double speed);
 
 /// Mean and covariance at points for one draw of the parameters.
 struct Field {

@@ -67,6 +67,7 @@ Result<Segments> read_segments(const catalog::Catalog& catalog) {
     s.fresh = at("fresh"), s.cached = at("cached"), s.output = at("output");
     s.eps_short = at("eps_short"), s.eps_long = at("eps_long"), s.growth = at("nonprice_growth");
     s.adopted = at("adopted"), s.china = at("china"), s.metered = at("metered");
+    s.request_tokens = at("request_tokens");
     double tiers = 0;
     for (std::size_t j = 0; j < kTiers; ++j) tiers += s.tiers[j] = at(kTierNames[j]);
     if (std::abs(s.fresh + s.cached + s.output - 1) > 1e-9)

@@ -20,6 +20,7 @@ struct Segment {
   double fresh = 0, cached = 0, output = 0;        // shares of its tokens
   double eps_short = 0, eps_long = 0, growth = 0;  // growth: ln/yr at constant price
   double adopted = 0.5, china = 0, metered = 0;
+  double request_tokens = 4000;  // of one call: fresh, cached and output
   std::array<double, kTiers> tiers{};  // shares by tier of model
 };
 using Segments = std::array<Segment, kSegments>;

@@ -1,0 +1,111 @@
+#include "market/forecast.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/portable_math.hpp"
+#include "base/stats.hpp"
+
+namespace jevons::market {
+namespace {
+
+constexpr double kSegmentSd = 0.35;  // ln: estimates of the whole market at one date differ by a factor of 1.4 either way
+constexpr double kReportSd = 0.35;   // ln: definitions of a token differ as much
+
+// Services whose tokens do not overlap: together a floor of the market, with definitions of their own.
+std::vector<std::size_t> apart(const History& h) {
+  std::vector<std::size_t> out;
+  for (const auto* name : {"google_all_monthly", "china_total_daily", "openai_api_per_min", "microsoft_foundry"}) {
+    for (std::size_t i = 0; i < h.services.size(); ++i) {
+      if (h.services[i].series == name) out.push_back(i);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Drawn draw_inputs(const History& h, const Segments& segments, const Priors& priors, const Calibration& c, Start start, std::size_t count,
+                  Seed seed) {
+  Drawn d;
+  std::vector<Point> points{{0, kAnchor, 0, Quantity::common_rate}, {0, kAnchor, 0, Quantity::china_rate}, {0, kAnchor, 0, Quantity::rest_rate}};
+  const auto counted = apart(h);
+  for (const auto i : counted) {
+    points.push_back({i, kAnchor, 0});
+    d.start.counted.push_back(h.services[i].series);
+  }
+  const auto history = sample(h, segments, priors, {}, c, points, count, seed);
+  for (const auto& s : segments) d.start.segments += s.tokens_per_day;
+  const Lattice lattice(seed);
+  std::vector<double> reports, used;
+  d.inputs.resize(count);
+  d.scores.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    Scores& z = d.scores[i];
+    for (std::size_t p = 0; p < kParams; ++p) z[p] = p < kHistoryParams ? c.posterior[i * c.posterior.size() / count][p] : lattice.normal(i, p);
+    PathInput& in = d.inputs[i];
+    in.values = priors.values(z);
+    in.momentum = {history[i][0], history[i][1], history[i][2]};
+    double sum = 0;
+    for (std::size_t k = 0; k < counted.size(); ++k) sum += std::exp(history[i][3 + k]);
+    reports.push_back(sum);
+    const double r = std::log(sum), s = std::log(d.start.segments);
+    const double a = 1 / (kSegmentSd * kSegmentSd), b = 1 / (kReportSd * kReportSd);
+    const double middle = start == Start::segments ? s : start == Start::reports ? r : (a * s + b * r) / (a + b);
+    in.total_tokens = std::exp(middle + in.values[Param::level]);
+    used.push_back(in.total_tokens);
+    for (std::size_t k = 0; k < kSegments; ++k) in.level[k] = std::log(segments[k].spread) / 1.96 * lattice.normal(i, kParams + k);
+  }
+  std::sort(reports.begin(), reports.end());
+  std::sort(used.begin(), used.end());
+  d.start.reports = quantile_sorted(reports, 0.5);
+  d.start.reports_low = quantile_sorted(reports, 0.1);
+  d.start.reports_high = quantile_sorted(reports, 0.9);
+  d.start.used = quantile_sorted(used, 0.5);
+  return d;
+}
+
+std::vector<double> variance_shares(const std::vector<Scores>& x, std::span<const double> y) {
+  const std::size_t n = y.size(), bins = 32;
+  const double mean = std::accumulate(y.begin(), y.end(), 0.0) / double(n);
+  double total = 0;
+  for (const double v : y) total += (v - mean) * (v - mean);
+  std::vector<double> out(kParams, 0.0);
+  if (!(total > 0) || n < 4 * bins) return out;
+  std::vector<std::size_t> order(n);
+  for (std::size_t p = 0; p < kParams; ++p) {
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return x[a][p] < x[b][p]; });
+    double between = 0;
+    for (std::size_t k = 0; k < bins; ++k) {
+      const std::size_t from = k * n / bins, to = (k + 1) * n / bins;
+      double sum = 0;
+      for (std::size_t i = from; i < to; ++i) sum += y[order[i]] - mean;
+      between += sum * sum / double(to - from);
+    }
+    const double share = between / total, noise = double(bins - 1) / double(n - 1);
+    out[p] = std::fmax(0, (share - noise) / (1 - noise));
+  }
+  return out;
+}
+
+std::vector<double> log_split(std::span<const std::vector<double>> before, std::span<const std::vector<double>> after) {
+  JEVONS_ENSURE(before.size() == after.size() && !before.empty());
+  const auto mean = [](double a, double b) { return a == b ? a : (a - b) / std::log(a / b); };
+  const auto product = [](const std::vector<double>& f) { return std::accumulate(f.begin(), f.end(), 1.0, std::multiplies<>()); };
+  double sum0 = 0, sum1 = 0;
+  for (std::size_t r = 0; r < before.size(); ++r) {
+    sum0 += product(before[r]);
+    sum1 += product(after[r]);
+  }
+  std::vector<double> out(before[0].size(), 0.0);
+  const double whole = mean(sum1, sum0);
+  for (std::size_t r = 0; r < before.size(); ++r) {
+    const double weight = mean(product(after[r]), product(before[r])) / whole;
+    for (std::size_t f = 0; f < out.size(); ++f) out[f] += weight * std::log(after[r][f] / before[r][f]);
+  }
+  return out;
+}
+
+}  // namespace jevons::market
