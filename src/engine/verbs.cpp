@@ -20,6 +20,8 @@ Result<Outcome> run_fabric(Context& c);      // fabric_verb.cpp
 Result<Outcome> run_datacenter(Context& c);  // datacenter_verb.cpp
 Result<Outcome> run_backtest(Context& c);    // backtest_verb.cpp
 std::span<const OptionSpec> backtest_options();
+Result<Outcome> run_forecast(Context& c);  // forecast_verb.cpp
+std::span<const OptionSpec> forecast_options();
 
 namespace {
 
@@ -374,6 +376,12 @@ const Verb kVerbs[] = {
      1,
      {},
      run_datacenter},
+    {"forecast", "[SCENARIO.yaml]",
+     "Futures of tokens, spending, accelerators, HBM, power and capital to 2032, and whether efficiency raises or lowers them.\nWhat a "
+     "token takes comes from the cheapest deployment of a model per tier; everything has a default.",
+     "  jevons forecast\n  jevons forecast examples/forecast-cheap-memory.yaml -o out    # fan charts in out/report.html\n"
+     "  jevons forecast --set segments.code_agent.growth=0.5 --set tiers.open.model=deepseek-v3.2 --format json\n",
+     0, 1, {}, run_forecast},
     {"backtest", "", "Fit the demand model at past dates and score it on what came after, against four naive forecasts.",
      "  jevons backtest\n  jevons backtest --ablation -o out    # what each mechanism earns\n  jevons backtest --format json\n", 0, 0,
      backtest_options(), run_backtest},
@@ -407,6 +415,9 @@ std::span<const Verb> verbs() {
     std::vector<Verb> v(std::begin(kVerbs), std::end(kVerbs));
     v[0].options = scenario_options();
     v[1].options = simulate_options();
+    for (auto& one : v) {
+      if (one.name == "forecast") one.options = forecast_options();
+    }
     return v;
   }();
   return table;

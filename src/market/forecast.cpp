@@ -35,7 +35,9 @@ Drawn draw_inputs(const History& h, const Segments& segments, const Priors& prio
     points.push_back({i, kAnchor, 0});
     d.start.counted.push_back(h.services[i].series);
   }
-  const auto history = sample(h, segments, priors, {}, c, points, count, seed);
+  // Paths that share a posterior draw share its momentum too; their chance differs.
+  const std::size_t distinct = std::min<std::size_t>(count, 1024);
+  const auto history = sample(h, segments, priors, {}, c, points, distinct, seed);
   for (const auto& s : segments) d.start.segments += s.tokens_per_day;
   const Lattice lattice(seed);
   std::vector<double> reports, used;
@@ -43,12 +45,13 @@ Drawn draw_inputs(const History& h, const Segments& segments, const Priors& prio
   d.scores.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     Scores& z = d.scores[i];
-    for (std::size_t p = 0; p < kParams; ++p) z[p] = p < kHistoryParams ? c.posterior[i * c.posterior.size() / count][p] : lattice.normal(i, p);
+    const std::size_t mine = i * distinct / count;
+    for (std::size_t p = 0; p < kParams; ++p) z[p] = p < kHistoryParams ? c.posterior[mine * c.posterior.size() / distinct][p] : lattice.normal(i, p);
     PathInput& in = d.inputs[i];
     in.values = priors.values(z);
-    in.momentum = {history[i][0], history[i][1], history[i][2]};
+    in.momentum = {history[mine][0], history[mine][1], history[mine][2]};
     double sum = 0;
-    for (std::size_t k = 0; k < counted.size(); ++k) sum += std::exp(history[i][3 + k]);
+    for (std::size_t k = 0; k < counted.size(); ++k) sum += std::exp(history[mine][3 + k]);
     reports.push_back(sum);
     const double r = std::log(sum), s = std::log(d.start.segments);
     const double a = 1 / (kSegmentSd * kSegmentSd), b = 1 / (kReportSd * kReportSd);

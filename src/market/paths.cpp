@@ -10,7 +10,7 @@
 
 // One function, compiled for the vector width at hand; the lanes' arithmetic is the same, so are the bytes.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define JEVONS_LANES __attribute__((target_clones("avx2", "default")))
+#define JEVONS_LANES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define JEVONS_LANES
 #endif
@@ -27,28 +27,30 @@ constexpr double kMarkupHalfLife = 1;         // years until half of a jump is c
 constexpr double kSwitchMonths = 2;           // users follow a price with this lag
 constexpr double kChinaHalfLife = 2;          // years
 constexpr double kLongRunCapexGrowth = 0.05;  // ln/yr
+constexpr double kGrowthAtAnchor = 0.5;       // ln/yr of accelerators that owners then planned for
 constexpr double kMostExpectedGrowth = 1.5;   // ln/yr that owners plan for
 constexpr double kPlannedTightness = 0.9;     // of demand over capacity
+constexpr double kCloseGapMonths = 6;         // owners close a gap over this time
 
 using Lane = std::array<double, kLanes>;
 
 // Everything a block of paths carries, one array per quantity.
 struct alignas(64) Block {
   // Constants of the path.
-  std::array<Lane, kSegments> z0, sigma_inverse, overhead, capability, intensity, short_weight, odds_factor, base, responds, response0;
+  std::array<Lane, kSegments> z0, sigma_inverse, overhead, capability, intensity, short_weight, odds_factor, base, responds, response0, per_overhead;
   Lane intensity_fade, intensity_half, lag_step, pass_through, cost_slope, switching, jump_size, budget, capped;
   Lane common_keep, common_kick, region_keep, region_kick, china_fade, china_start, time_gain, memory_gain, feedback;
-  Lane nontoken, nontoken_decline, capex_excess, capex_fade, hardware_gain, serving0;
+  Lane nontoken, nontoken_decline, capex_excess, capex_fade, hardware_gain, ceiling, lead_years;
   std::array<int, kLanes> lead;
   // State.
   std::array<Lane, kSegments> slow, wanted, offset, odds, spent, allowed, tokens;
   std::array<Lane, kTiers> markup, seen;
   std::array<std::array<double, kPipeline>, kLanes> pipeline;
   Lane intensity_left, common_rate, china_rate, rest_rate, common, china, rest, rent, stock, waiting, watts, capex_level, capex_growth;
-  Lane demand_before, growth, first_time, first_hbm;
+  Lane demand_before, growth, first_time, first_hbm, first_spend;
   // Of the month.
   std::array<Lane, kTiers> price, weight;
-  Lane china_factor, rest_factor, tokens_all, tokens_china, spend, time, hbm, unmet, served, tight, needed, share, ordered, order_usd;
+  Lane china_factor, rest_factor, tokens_all, tokens_china, spend, time, hbm, unmet, served, tight, needed, share, ordered, order_usd, cut, added_watts;
 };
 
 std::uint64_t mixed(std::uint64_t z) {
@@ -81,21 +83,24 @@ void draw(Chance& c, Seed seed, std::uint64_t first, std::size_t lanes, int mont
   }
 }
 
-void fill(Block& b, const World& world, const PathInput& in, std::size_t l, const Switches& on) {
+using Laws = std::array<SegmentLaw, kSegments>;
+
+void fill(Block& b, const World& world, const PathInput& in, const Laws& laws, std::size_t l, const Switches& on) {
   const Values& v = in.values;
   double sum = 0;
   std::array<double, kSegments> tokens;
   for (std::size_t s = 0; s < kSegments; ++s) sum += tokens[s] = world.segments[s].tokens_per_day * std::exp(in.level[s]);
   for (std::size_t s = 0; s < kSegments; ++s) {
-    const SegmentLaw law = law_of(world.segments[s], world.segments, v, {});
+    const SegmentLaw& law = laws[s];
     const double share = sum > 0 ? tokens[s] / sum : 0;
     const double adopted = 1 / (1 + std::exp(-law.logit));
     b.z0[s][l] = law.responds ? law.z0 : 0;
     b.sigma_inverse[s][l] = law.responds ? 1 / law.sigma : 0;
     b.overhead[s][l] = law.overhead;
+    b.per_overhead[s][l] = 1 / (1 + law.overhead);
     b.capability[s][l] = law.capability;
     b.responds[s][l] = law.responds ? 1 : 0;
-    b.response0[s][l] = b.responds[s][l] * lane_log_above(b.z0[s][l]);
+    b.response0[s][l] = law.responds ? lane_log_above(all(law.z0))[0] : 0;
     b.intensity[s][l] = law.intensity;
     b.short_weight[s][l] = law.responds ? law.short_weight : 1;
     b.odds_factor[s][l] = std::exp(law.adoption_speed * kMonth);
@@ -137,7 +142,9 @@ void fill(Block& b, const World& world, const PathInput& in, std::size_t l, cons
   b.capex_excess[l] = v[Param::capex_growth] - kLongRunCapexGrowth;
   b.capex_fade[l] = std::exp(-kLn2 * kMonth / v[Param::capex_half_life]);
   b.hardware_gain[l] = slope(v[Param::hardware_gain]);
+  b.ceiling[l] = v[Param::spend_ceiling] * 1e12 / 365.25;  // a day
   b.lead[l] = std::clamp(int(std::lround(v[Param::lead_time] * 12)), 1, kPipeline - 1);
+  b.lead_years[l] = b.lead[l] * kMonth;
   for (std::size_t j = 0; j < kTiers; ++j) b.markup[j][l] = b.seen[j][l] = 0;
   b.rent[l] = 1;
   b.stock[l] = world.fleet.stock;
@@ -152,85 +159,101 @@ void fill(Block& b, const World& world, const PathInput& in, std::size_t l, cons
 
 // Prices of tiers relative to the anchor, and how users weigh them.
 JEVONS_LANES void step_prices(Block& b, const Chance& c, int month, bool chance, bool efficiency) {
-  const double years = (month - kAnchorMonth) * kMonth, past = years < 0 || efficiency ? years : 0;
+  const double years = (month - kAnchorMonth) * kMonth, moved = years < 0 || efficiency ? years : 0;
   const double keep = std::exp(-kLn2 * kMonth / kMarkupHalfLife);
   for (std::size_t j = 0; j < kTiers; ++j) {
-    for (std::size_t l = 0; l < kLanes; ++l) {
-      if (chance) b.markup[j][l] = b.markup[j][l] * keep + c.happens[j][l] * b.jump_size[l] * c.jump[j][l];
-      const double ln = b.pass_through[l] * (lane_log(b.rent[l]) - b.cost_slope[l] * past) + b.markup[j][l];
-      b.price[j][l] = lane_exp(ln);
-      b.seen[j][l] = month == 0 ? ln : b.seen[j][l] + (ln - b.seen[j][l]) / kSwitchMonths;
-      b.weight[j][l] = lane_exp(-b.switching[l] * (b.seen[j][l] - b.seen[0][l]));
+    for (std::size_t l = 0; l < kLanes; l += kWide) {
+      V markup = load(&b.markup[j][l]);
+      if (chance) markup = markup * keep + load(&c.happens[j][l]) * load(&b.jump_size[l]) * load(&c.jump[j][l]);
+      store(&b.markup[j][l], markup);
+      const V ln = load(&b.pass_through[l]) * (lane_log(load(&b.rent[l])) - load(&b.cost_slope[l]) * moved) + markup;
+      store(&b.price[j][l], lane_exp(ln));
+      const V before = load(&b.seen[j][l]), seen = month == 0 ? ln : before + (ln - before) / kSwitchMonths;
+      store(&b.seen[j][l], seen);
+      store(&b.weight[j][l], lane_exp(load(&b.switching[l]) * (load(&b.seen[0][l]) - seen)));
     }
   }
 }
 
 // Growth rates that wander, and the two regions.
 JEVONS_LANES void step_growth(Block& b, const Chance& c, int month, bool chance) {
-  for (std::size_t l = 0; l < kLanes; ++l) {
-    b.intensity_left[l] *= b.intensity_fade[l];
+  for (std::size_t l = 0; l < kLanes; l += kWide) {
+    store(&b.intensity_left[l], load(&b.intensity_left[l]) * load(&b.intensity_fade[l]));
+    V common = load(&b.common[l]), china = load(&b.china[l]), rest = load(&b.rest[l]);
     if (month > kAnchorMonth) {
-      b.common[l] += b.common_rate[l] * kMonth;
-      b.china[l] += (b.china_rate[l] + b.china_start[l]) * kMonth;
-      b.rest[l] += b.rest_rate[l] * kMonth;
-      b.china_start[l] *= b.china_fade[l];
-      b.common_rate[l] = b.common_rate[l] * b.common_keep[l] + (chance ? b.common_kick[l] * c.growth[0][l] : 0.0);
-      b.china_rate[l] = b.china_rate[l] * b.region_keep[l] + (chance ? b.region_kick[l] * c.growth[1][l] : 0.0);
-      b.rest_rate[l] = b.rest_rate[l] * b.region_keep[l] + (chance ? b.region_kick[l] * c.growth[2][l] : 0.0);
+      const V rate = load(&b.common_rate[l]), rate_china = load(&b.china_rate[l]), rate_rest = load(&b.rest_rate[l]);
+      const V start = load(&b.china_start[l]), keep = load(&b.region_keep[l]), size = load(&b.region_kick[l]) * (chance ? 1.0 : 0.0);
+      common += rate * kMonth;
+      china += (rate_china + start) * kMonth;
+      rest += rate_rest * kMonth;
+      store(&b.common[l], common);
+      store(&b.china[l], china);
+      store(&b.rest[l], rest);
+      store(&b.china_start[l], start * load(&b.china_fade[l]));
+      store(&b.common_rate[l], rate * load(&b.common_keep[l]) + load(&b.common_kick[l]) * (chance ? 1.0 : 0.0) * load(&c.growth[0][l]));
+      store(&b.china_rate[l], rate_china * keep + size * load(&c.growth[1][l]));
+      store(&b.rest_rate[l], rate_rest * keep + size * load(&c.growth[2][l]));
     }
-    b.china_factor[l] = lane_exp(b.common[l] + b.china[l]);
-    b.rest_factor[l] = lane_exp(b.common[l] + b.rest[l]);
-    b.tokens_all[l] = b.tokens_china[l] = b.spend[l] = b.time[l] = b.hbm[l] = 0;
+    store(&b.china_factor[l], lane_exp(common + china));
+    store(&b.rest_factor[l], lane_exp(common + rest));
+    for (auto* sum : {&b.tokens_all, &b.tokens_china, &b.spend, &b.time, &b.hbm}) store(&(*sum)[l], all(0));
   }
 }
 
-// One segment's demand, and what it takes. `response` is ln of the share of tasks run.
-JEVONS_LANES void step_segment(Block& b, const Segment& segment, const std::array<Resource, kTiers>& r, std::size_t s, int month, bool budgets) {
+JEVONS_INLINE void add(double* to, V v) { store(to, load(to) + v); }
+
+// One segment's demand, and what it takes.
+JEVONS_LANES void step_segment(Block& b, const Segment& segment, const std::array<Resource, kTiers>& r, std::size_t s, int month,
+                               bool budgets) {
   const double years = (month - kAnchorMonth) * kMonth;
-  double price0 = 0;  // a mark-up or a rent of one: the anchor's price
+  double price0 = 0;
   for (std::size_t j = 0; j < kTiers; ++j) price0 += segment.tiers[j] * r[j].usd_per_token;
   const double per_price = price0 > 0 ? 1 / price0 : 0;
-  const bool anchor = month == kAnchorMonth;
-  for (std::size_t l = 0; l < kLanes; ++l) {
-    double all = 0, price = 0, time = 0, hbm = 0;
+  const bool anchor = month == kAnchorMonth, past = month < kAnchorMonth;
+  for (std::size_t l = 0; l < kLanes; l += kWide) {
+    V every = all(0), price = all(0), time = all(0), hbm = all(0);
     for (std::size_t j = 0; j < kTiers; ++j) {
-      const double w = segment.tiers[j] * b.weight[j][l];
-      all += w;
-      price += w * r[j].usd_per_token * b.price[j][l];
+      const V w = segment.tiers[j] * load(&b.weight[j][l]);
+      every += w;
+      price += w * r[j].usd_per_token * load(&b.price[j][l]);
       time += w * r[j].h100e_seconds_per_token;
       hbm += w * r[j].hbm_byte_seconds_per_token;
     }
-    const double share = 1 / all, relative = price0 > 0 ? price * share * per_price : b.price[0][l];
-    const double h = b.overhead[s][l];
-    const double z = b.z0[s][l] + (lane_log((relative + h) / (1 + h)) - b.capability[s][l] * years) * b.sigma_inverse[s][l];
-    const double wanted = b.responds[s][l] * lane_log_above(z);
-    // Before the anchor the response is complete; there it splits into what is immediate and what lags a steady trend.
-    const double trend = wanted - b.wanted[s][l];
-    b.wanted[s][l] = wanted;
-    const double lagging = b.slow[s][l] + b.lag_step[l] * (wanted - b.slow[s][l]);
-    b.slow[s][l] = anchor ? wanted - trend * (1 - b.lag_step[l]) / b.lag_step[l] : lagging;
-    const double quick = b.short_weight[s][l];
-    const double blend = quick * wanted + (1 - quick) * b.slow[s][l];
-    b.offset[s][l] = anchor ? blend : b.offset[s][l];
-    const double response = month < kAnchorMonth ? wanted - b.response0[s][l] : blend - b.offset[s][l];
-    b.odds[s][l] *= b.odds_factor[s][l];
-    const double adopted = b.odds[s][l] / (1 + b.odds[s][l]);
-    const double grown = b.intensity[s][l] * b.intensity_half[l] * (1 - b.intensity_left[l]);
-    const double plain = b.base[s][l] * adopted * lane_exp(response + grown);
-    const double china = plain * segment.china * b.china_factor[l];
-    double tokens = china + plain * (1 - segment.china) * b.rest_factor[l];
-    const double cost = relative * tokens;
-    const double capped = budgets ? b.capped[l] * segment.metered : 0;
-    const double over = b.allowed[s][l] / (cost + 1e-300);
-    const double cut = 1 - capped + capped * (over < 1 ? over : 1);
+    const V share = 1.0 / every, relative = price0 > 0 ? price * share * per_price : load(&b.price[0][l]);
+    // Share of tasks worth running. Before the anchor the response is complete; there it splits into what is immediate and what lags a
+    // steady trend.
+    const V z = load(&b.z0[s][l]) + (lane_log((relative + load(&b.overhead[s][l])) * load(&b.per_overhead[s][l])) - load(&b.capability[s][l]) * years) * load(&b.sigma_inverse[s][l]);
+    const V wanted = load(&b.responds[s][l]) * lane_log_above(z);
+    const V trend = wanted - load(&b.wanted[s][l]), lag = load(&b.lag_step[l]), quick = load(&b.short_weight[s][l]);
+    const V before = load(&b.slow[s][l]);
+    const V slow = anchor ? wanted - trend * (1 - lag) / lag : before + lag * (wanted - before);
+    const V blend = quick * wanted + (1 - quick) * slow;
+    const V offset = anchor ? blend : load(&b.offset[s][l]);
+    const V response = past ? wanted - load(&b.response0[s][l]) : blend - offset;
+    store(&b.wanted[s][l], wanted);
+    store(&b.slow[s][l], slow);
+    store(&b.offset[s][l], offset);
+    // Users and workloads, and tokens of each.
+    const V odds = load(&b.odds[s][l]) * load(&b.odds_factor[s][l]);
+    store(&b.odds[s][l], odds);
+    const V grown = load(&b.intensity[s][l]) * load(&b.intensity_half[l]) * (1 - load(&b.intensity_left[l]));
+    const V plain = load(&b.base[s][l]) * odds / (1 + odds) * lane_exp(response + grown);
+    const V china = plain * segment.china * load(&b.china_factor[l]);
+    V tokens = china + plain * (1 - segment.china) * load(&b.rest_factor[l]);
+    // What is metered and capped spends no more than its budget.
+    V cut = all(1);
+    if (budgets) {
+      const V capped = load(&b.capped[l]) * segment.metered;
+      cut = 1 - capped + capped * least(load(&b.allowed[s][l]) / (relative * tokens + 1e-300), all(1));
+    }
     tokens *= cut;
-    b.spent[s][l] += cost * cut;
-    b.tokens[s][l] = tokens;
-    b.tokens_all[l] += tokens;
-    b.tokens_china[l] += china * cut;
-    b.spend[l] += tokens * price * share;
-    b.time[l] += tokens * time * share;
-    b.hbm[l] += tokens * hbm * share;
+    add(&b.spent[s][l], relative * tokens);
+    store(&b.tokens[s][l], tokens);
+    add(&b.tokens_all[l], tokens);
+    add(&b.tokens_china[l], china * cut);
+    add(&b.spend[l], tokens * price * share);
+    add(&b.time[l], tokens * time * share);
+    add(&b.hbm[l], tokens * hbm * share);
   }
 }
 
@@ -239,65 +262,77 @@ void renew_budgets(Block& b, int month) {
   const double months = month < kAnchorMonth + 12 ? month - kAnchorMonth : 12;
   for (std::size_t s = 0; s < kSegments; ++s) {
     for (std::size_t l = 0; l < kLanes; ++l) {
-      b.allowed[s][l] = months > 0 ? b.budget[l] * b.spent[s][l] / months : 1e300;
+      b.allowed[s][l] = b.budget[l] * b.spent[s][l] / months;
       b.spent[s][l] = 0;
     }
   }
 }
 
-// The fleet against demand: what is served, what it costs to wait, what is ordered and what arrives.
-JEVONS_LANES void step_fleet(Block& b, const Fleet& f, int month, bool scarcity) {
-  const double years = (month - kAnchorMonth) * kMonth;
-  const double keep = std::exp(-kMonth / f.life_years);
-  for (std::size_t l = 0; l < kLanes; ++l) {
-    const double nontoken = b.nontoken[l] - b.nontoken_decline[l] * (years > 0 ? years : 0);
-    const double n = nontoken < 0.05 ? 0.05 : nontoken > 0.95 ? 0.95 : nontoken;
-    b.share[l] = 1 - n;
-    const bool first = month <= kAnchorMonth;
-    b.first_time[l] = first ? b.time[l] : b.first_time[l];
-    b.first_hbm[l] = first ? b.hbm[l] : b.first_hbm[l];
+// The fleet against demand: what is served, and what it costs to wait.
+JEVONS_LANES void step_fleet(Block& b, const Fleet& f, int month, bool scarcity, bool budgets) {
+  const double years = (month - kAnchorMonth) * kMonth, ahead = years > 0 ? years : 0;
+  const bool first = month <= kAnchorMonth;
+  for (std::size_t l = 0; l < kLanes; l += kWide) {
+    const V start = load(&b.nontoken[l]);
+    const V n = least(most(start - load(&b.nontoken_decline[l]) * ahead, all(0.05)), all(0.95));
+    store(&b.share[l], 1 - n);
+    // Spending bends towards its ceiling: near it a price cut buys tokens one for one.
+    const V spend = load(&b.spend[l]), ceiling = load(&b.ceiling[l]), spend0 = first ? spend : load(&b.first_spend[l]);
+    const V bent = budgets ? (1 + spend0 / ceiling) / (1 + spend / ceiling) : all(1);
+    const V time = load(&b.time[l]) * bent, hbm = load(&b.hbm[l]) * bent;
+    const V time0 = first ? time : load(&b.first_time[l]), hbm0 = first ? hbm : load(&b.first_hbm[l]);
+    store(&b.first_spend[l], spend0);
+    store(&b.first_time[l], time0);
+    store(&b.first_hbm[l], hbm0);
     // At the anchor demand fills the stock: owners said they were constrained.
-    const double serving = (1 - b.nontoken[l]) * f.stock * b.time[l] / b.first_time[l] * lane_exp(-b.time_gain[l] * (years > 0 ? years : 0));
-    b.needed[l] = serving / (1 - n);
-    b.hbm[l] = (1 - b.nontoken[l]) * f.hbm_bytes * b.hbm[l] / b.first_hbm[l] * lane_exp(-b.memory_gain[l] * (years > 0 ? years : 0));
-    b.tight[l] = b.needed[l] / b.stock[l];
-    const double served = scarcity && b.tight[l] > 1 ? 1 / b.tight[l] : 1;
-    b.served[l] = served;
-    b.unmet[l] = b.tokens_all[l] * (1 - served);
-    b.spend[l] *= served;
-    b.tokens_all[l] *= served;
-    b.tokens_china[l] *= served;
-    const double bounded = b.tight[l] < 0.1 ? 0.1 : b.tight[l] > 100 ? 100 : b.tight[l];
-    b.rent[l] = scarcity && month >= kAnchorMonth ? lane_exp(b.feedback[l] * lane_log(bounded)) : 1;
+    const V needed = (1 - start) * f.stock * time / time0 * lane_exp(-load(&b.time_gain[l]) * ahead) / (1 - n);
+    const V tight = needed / load(&b.stock[l]);
+    const V served = scarcity ? least(1.0 / tight, all(1)) : all(1);
+    store(&b.needed[l], needed);
+    store(&b.hbm[l], (1 - start) * f.hbm_bytes * hbm / hbm0 * lane_exp(-load(&b.memory_gain[l]) * ahead));
+    const V demand = load(&b.tokens_all[l]) * bent, keep = bent * served;
+    store(&b.served[l], served);
+    store(&b.cut[l], keep);
+    store(&b.unmet[l], demand * (1 - served));
+    store(&b.tokens_all[l], demand * served);
+    store(&b.tokens_china[l], load(&b.tokens_china[l]) * keep);
+    store(&b.spend[l], spend * keep);
+    const V bounded = most(least(tight, all(100)), all(0.1));
+    store(&b.rent[l], scarcity ? lane_exp(load(&b.feedback[l]) * lane_log(bounded)) : all(1));
   }
   for (std::size_t s = 0; s < kSegments; ++s) {
-    for (std::size_t l = 0; l < kLanes; ++l) b.tokens[s][l] *= b.served[l];
+    for (std::size_t l = 0; l < kLanes; l += kWide) store(&b.tokens[s][l], load(&b.tokens[s][l]) * load(&b.cut[l]));
   }
-  if (month < kAnchorMonth) return;
-  for (std::size_t l = 0; l < kLanes; ++l) {
-    const double change = month == kAnchorMonth ? 0.5 : 12 * lane_log(b.needed[l] / b.demand_before[l]);
-    const double growth = month == kAnchorMonth ? change : b.growth[l] + (change - b.growth[l]) / 12;
-    b.growth[l] = growth < -1 ? -1 : growth > kMostExpectedGrowth ? kMostExpectedGrowth : growth;
-    b.demand_before[l] = b.needed[l];
-    const double ahead = b.lead[l] * kMonth;
-    const double planned = b.needed[l] * lane_exp(b.growth[l] * ahead) / kPlannedTightness;
-    const double coming = b.stock[l] * lane_exp(-ahead / f.life_years) + b.waiting[l];
-    const double price = f.usd_per_h100e * lane_exp(-b.hardware_gain[l] * years);
-    const double most = f.capex_per_year * b.capex_level[l] * kMonth / price;
-    const double gap = planned - coming;
-    const double ordered = gap < 0 ? 0 : gap > most ? most : gap;
-    b.ordered[l] = ordered;
-    b.order_usd[l] = ordered * price;
-    b.stock[l] *= keep;
-    b.watts[l] *= keep;
-    b.capex_growth[l] *= b.capex_fade[l];
-    b.capex_level[l] *= lane_exp((kLongRunCapexGrowth + b.capex_growth[l]) * kMonth);
+}
+
+// What owners order: to close the gap to expected demand, and what wears out, within the capital there is.
+JEVONS_LANES void step_orders(Block& b, const Fleet& f, int month) {
+  const double years = (month - kAnchorMonth) * kMonth, keep = std::exp(-kMonth / f.life_years);
+  for (std::size_t l = 0; l < kLanes; l += kWide) {
+    const V needed = load(&b.needed[l]), stock = load(&b.stock[l]), before = load(&b.growth[l]);
+    const V now = month == kAnchorMonth ? all(kGrowthAtAnchor) : before + (12 * lane_log(needed / load(&b.demand_before[l])) - before) / 12;
+    const V growth = least(most(now, all(-1)), all(kMostExpectedGrowth)), ahead = load(&b.lead_years[l]);
+    store(&b.growth[l], growth);
+    store(&b.demand_before[l], needed);
+    const V planned = needed * lane_exp(growth * ahead) / kPlannedTightness;
+    const V coming = stock * lane_exp(-ahead / f.life_years) + load(&b.waiting[l]);
+    const V price = f.usd_per_h100e * lane_exp(-load(&b.hardware_gain[l]) * years);
+    const V affordable = f.capex_per_year * load(&b.capex_level[l]) * kMonth / price;
+    const V wish = (planned - coming) / kCloseGapMonths + stock * (kMonth / f.life_years);
+    const V ordered = least(most(wish, all(0)), affordable);
+    store(&b.ordered[l], ordered);
+    store(&b.order_usd[l], ordered * price);
+    store(&b.stock[l], stock * keep);
+    store(&b.watts[l], load(&b.watts[l]) * keep);
+    store(&b.added_watts[l], f.watts_per_h100e * lane_exp(-load(&b.hardware_gain[l]) * (f.power_gain_share * years)));
+    const V capex = load(&b.capex_growth[l]) * load(&b.capex_fade[l]);
+    store(&b.capex_growth[l], capex);
+    store(&b.capex_level[l], load(&b.capex_level[l]) * lane_exp((kLongRunCapexGrowth + capex) * kMonth));
   }
 }
 
 // Vintages: orders of this month join the queue, those whose lead time is over join the stock.
-void step_vintages(Block& b, const Fleet& f, int month) {
-  const double years = (month - kAnchorMonth) * kMonth;
+void step_vintages(Block& b, int month) {
   for (std::size_t l = 0; l < kLanes; ++l) {
     const int now = month % kPipeline;
     const double arrived = b.pipeline[l][std::size_t(now)];
@@ -305,7 +340,7 @@ void step_vintages(Block& b, const Fleet& f, int month) {
     b.pipeline[l][std::size_t((month + b.lead[l]) % kPipeline)] += b.ordered[l];
     b.waiting[l] += b.ordered[l] - arrived;
     b.stock[l] += arrived;
-    b.watts[l] += arrived * f.watts_per_h100e * std::exp(-b.hardware_gain[l] * f.power_gain_share * years);
+    b.watts[l] += arrived * b.added_watts[l];
   }
 }
 
@@ -348,7 +383,16 @@ void run_block(Paths& p, const World& w, std::span<const PathInput> inputs, std:
   auto owned = std::make_unique<Block>();
   Block& b = *owned;
   Chance c;
-  for (std::size_t l = 0; l < kLanes; ++l) fill(b, w, inputs[first + std::min(l, lanes - 1)], l, on);
+  Laws laws;
+  for (std::size_t l = 0; l < kLanes; ++l) {
+    const PathInput& in = inputs[first + std::min(l, lanes - 1)];
+    // Paths that share a posterior draw share the laws: these depend on the history's parameters only, but for the intensity's half-life,
+    // which fill reads itself.
+    const PathInput* before = l > 0 ? &inputs[first + std::min(l, lanes - 1) - (l < lanes ? 1 : 0)] : nullptr;
+    const bool same = before != nullptr && std::equal(in.values.begin(), in.values.begin() + kHistoryParams, before->values.begin());
+    for (std::size_t s = 0; !same && s < kSegments; ++s) laws[s] = law_of(w.segments[s], w.segments, in.values, {});
+    fill(b, w, in, laws, l, on);
+  }
   for (std::size_t s = 0; s < kSegments; ++s) {
     b.wanted[s].fill(0);
     b.slow[s].fill(0);
@@ -368,9 +412,10 @@ void run_block(Paths& p, const World& w, std::span<const PathInput> inputs, std:
     }
     for (std::size_t s = 0; s < kSegments; ++s)
       step_segment(b, w.segments[s], w.resources[s], s, month, on.budgets && month > kAnchorMonth);
-    step_fleet(b, w.fleet, month, on.scarcity && month >= kAnchorMonth);
+    step_fleet(b, w.fleet, month, on.scarcity && month >= kAnchorMonth, on.budgets && month > kAnchorMonth);
+    if (month >= kAnchorMonth) step_orders(b, w.fleet, month);
     if (r < p.months.size() && p.months[r] == month) record(p, b, w.fleet, r++, first, lanes);
-    if (month >= kAnchorMonth) step_vintages(b, w.fleet, month);
+    if (month >= kAnchorMonth) step_vintages(b, month);
   }
 }
 

@@ -16,7 +16,8 @@ constexpr std::array<std::string_view, kParams> kNames{
     "common_half_life", "region_rate",  "service_rate",    "service_half_life",   "rollout",         "rollout_spread", "rollout_half_life",
     "report_noise",     "level",        "china_growth",    "intensity_half_life", "supply_feedback", "utilisation",    "nontoken_share",
     "nontoken_decline", "capex_growth", "capex_half_life", "lead_time",           "price_jumps",     "switching",      "budget_growth",
-    "capped_share"};
+    "capped_share",
+    "spend_ceiling"};
 
 constexpr double kZ95 = 1.959963984540054;
 

@@ -44,9 +44,10 @@ enum class Param : std::uint8_t {
   price_jumps,
   switching,
   budget_growth,
-  capped_share
+  capped_share,
+  spend_ceiling
 };
-inline constexpr std::size_t kParams = 36;
+inline constexpr std::size_t kParams = 37;
 /// The first ones bear on the token history; calibration moves only these.
 inline constexpr std::size_t kHistoryParams = 22;
 std::string_view name(Param p);

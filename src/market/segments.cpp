@@ -37,12 +37,14 @@ double log_above(double z) {
 }
 
 double inverse_hazard(double wanted) {
-  double low = -12, high = wanted + 1;  // the hazard exceeds z and rises
-  for (int i = 0; i < 60; ++i) {
-    const double mid = (low + high) / 2;
-    (hazard(mid) < wanted ? low : high) = mid;
+  // Newton's method: the hazard h is convex and h' = h (h - z). For large hazards z = h - 1/h nearly; small ones start below.
+  double z = wanted > 1.2 ? wanted - 1 / wanted : 1.5 + 1.4 * std::log(wanted);
+  for (int i = 0; i < 50; ++i) {
+    const double h = hazard(z), step = std::log(h / wanted) / (h - z);  // on ln h, whose slope is h - z
+    z -= step;
+    if (std::abs(step) < 1e-12 * (1 + std::abs(z))) break;
   }
-  return (low + high) / 2;
+  return z;
 }
 
 double cost_decline(const Values& v) {

@@ -38,7 +38,7 @@ struct Table {
 };
 
 struct Chart {
-  std::string name, title, type;  // type: bar, line, scatter
+  std::string name, title, type;  // type: bar, line, scatter; fan: the middle, then pairs of ends, widest first
   std::string x_label, y_label;
   bool log_x = false, log_y = false;
   std::vector<std::string> categories;  // bar only
