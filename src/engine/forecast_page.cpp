@@ -44,6 +44,21 @@ std::vector<double> sorted(std::span<const float> x, double scale = 1) {
   return out;
 }
 
+// Every shown quantity at every recorded month, sorted once, in shown units.
+struct Sorted {
+  std::vector<std::vector<double>> of;  // [shown][record]
+  std::size_t records = 0;
+  explicit Sorted(const market::Paths& p) : records(p.months.size()) {
+    for (const auto& s : kShown) {
+      for (std::size_t r = 0; r < records; ++r) of.push_back(sorted(p.all(s.output, r), s.scale));
+    }
+  }
+  const std::vector<double>& at(Output o, std::size_t r) const {
+    const auto shown = std::find_if(std::begin(kShown), std::end(kShown), [&](const auto& s) { return s.output == o; });
+    return of[std::size_t(shown - std::begin(kShown)) * records + r];
+  }
+};
+
 std::string month_at(const ForecastAnswers& a, std::size_t r) { return market::month_name(a.paths.months[r] / 12.0 + 1e-6); }
 std::size_t anchor_record(const ForecastAnswers& a) {
   return std::size_t(std::find(a.paths.months.begin(), a.paths.months.end(), market::kAnchorMonth) - a.paths.months.begin());
@@ -63,21 +78,21 @@ std::string range(const std::vector<double>& x) {
                      format_number(quantile_sorted(x, 0.9), 2));
 }
 
-Table futures_table(const ForecastAnswers& a) {
+Table futures_table(const ForecastAnswers& a, const Sorted& all) {
   Table t{"futures", "Futures: median (80 % range)", {{"quantity", "quantity", "{}", {}}, {"unit", "unit", "{}", {}}}, {}, {}, true};
   std::vector<std::size_t> at = page_records(a);
   if (at.size() > 5) at = {at[0], at[2], at[4], at[at.size() - 1]};  // what a page holds; table fan has all
   for (const auto r : at) t.columns.push_back({fmt::format("m{}", month_at(a, r)), month_at(a, r), "{}", kPaths});
   for (const auto& s : kShown) {
     std::vector<Cell> row{std::string(s.label), std::string(s.unit)};
-    for (const auto r : at) row.emplace_back(range(sorted(a.paths.all(s.output, r), s.scale)));
+    for (const auto r : at) row.emplace_back(range(all.at(s.output, r)));
     t.rows.push_back(std::move(row));
   }
   t.notes.push_back("Tokens are served ones, unmet what the fleet could not serve; wanted: accelerators that demand would fill; rent: price of an accelerator-hour over July 2026's. Table fan.csv has every half year and seven quantiles.");
   return t;
 }
 
-Table fan_table(const ForecastAnswers& a) {
+Table fan_table(const ForecastAnswers& a, const Sorted& all) {
   Table t{"fan", "Every recorded month", {{"month", "month", "{}", {}}, {"quantity", "quantity", "{}", {}}}, {}, {}, false};
   for (const double q : kLevels) t.columns.push_back({fmt::format("p{:g}", q * 100), fmt::format("{:g} %", q * 100), "{:.4g}", kPaths});
   for (std::size_t r = 0; r < a.paths.months.size(); ++r) {
@@ -86,7 +101,7 @@ Table fan_table(const ForecastAnswers& a) {
       const bool fleet = s.output == Output::accelerators || s.output == Output::needed || s.output == Output::hbm ||
                          s.output == Output::power || s.output == Output::capex || s.output == Output::unmet;
       if (fleet && a.paths.months[r] < market::kAnchorMonth) continue;
-      const auto x = sorted(a.paths.all(s.output, r), s.scale);
+      const auto& x = all.at(s.output, r);
       std::vector<Cell> row{month_at(a, r), std::string(s.key)};
       for (const double q : kLevels) row.emplace_back(quantile_sorted(x, q));
       t.rows.push_back(std::move(row));
@@ -127,25 +142,25 @@ Verdict verdict_of(const ForecastAnswers& a) {
   Verdict v;
   const auto& p = a.paths;
   const std::size_t last = p.months.size() - 1, first = anchor_record(a), n = p.count;
-  const auto above = [&](Output o, const market::Paths& x, std::size_t r0, const market::Paths& y) {
+  const auto above = [&](Output o, std::size_t r0, const market::Paths& y) {
     double count = 0;
-    for (std::size_t i = 0; i < n; ++i) count += x.at(o, last, i) > y.at(o, r0, i);
+    for (std::size_t i = 0; i < n; ++i) count += p.at(o, last, i) > y.at(o, r0, i);
     return count / double(n);
   };
-  v.rises_tokens = above(Output::tokens, p, first, p);
-  v.rises_compute = above(Output::needed, p, first, p);
-  v.rises_hbm = above(Output::serving_hbm, p, first, p);
-  v.jevons_compute = above(Output::needed, p, last, a.frozen);
-  v.jevons_hbm = above(Output::serving_hbm, p, last, a.frozen);
+  v.rises_tokens = above(Output::tokens, first, p);
+  v.rises_compute = above(Output::needed, first, p);
+  v.rises_hbm = above(Output::serving_hbm, first, p);
+  v.jevons_compute = above(Output::needed, 0, a.frozen);
+  v.jevons_hbm = above(Output::serving_hbm, 0, a.frozen);
   std::vector<double> ln_tokens(n), ln_needed(n), ln_ratio(n);
   double tokens = 0;
   for (const auto& s : a.scenario.segments) tokens += s.tokens_per_day;
   for (std::size_t i = 0; i < n; ++i) {
     ln_tokens[i] = std::log(std::fmax(1e-30, p.at(Output::tokens, last, i)));
     ln_needed[i] = std::log(std::fmax(1e-30, p.at(Output::needed, last, i)));
-    ln_ratio[i] = ln_needed[i] - std::log(std::fmax(1e-30, a.frozen.at(Output::needed, last, i)));
+    ln_ratio[i] = ln_needed[i] - std::log(std::fmax(1e-30, a.frozen.at(Output::needed, 0, i)));
     v.compute_ratio.push_back(std::exp(ln_ratio[i]));
-    v.hbm_ratio.push_back(p.at(Output::serving_hbm, last, i) / std::fmax(1e-30, a.frozen.at(Output::serving_hbm, last, i)));
+    v.hbm_ratio.push_back(p.at(Output::serving_hbm, last, i) / std::fmax(1e-30, a.frozen.at(Output::serving_hbm, 0, i)));
     if (i % 8 != 0) continue;
     const auto& x = a.drawn.inputs[i].values;
     const double theta = x[Param::theta], price = x[Param::pass_through] * market::cost_decline(x);
@@ -160,9 +175,9 @@ Verdict verdict_of(const ForecastAnswers& a) {
     v.elasticity.push_back(eps);
   }
   for (auto* x : {&v.compute_ratio, &v.hbm_ratio, &v.break_even_compute, &v.break_even_hbm, &v.elasticity}) std::sort(x->begin(), x->end());
-  v.share_tokens = market::variance_shares(a.drawn.scores, ln_tokens);
-  v.share_needed = market::variance_shares(a.drawn.scores, ln_needed);
-  v.share_sign = market::variance_shares(a.drawn.scores, ln_ratio);
+  // Chains are the independent draws of the history's parameters.
+  auto shares = market::variance_shares(a.drawn.scores, {ln_tokens, ln_needed, ln_ratio}, double(market::CalibrationOptions{}.chains));
+  v.share_tokens = std::move(shares[0]), v.share_needed = std::move(shares[1]), v.share_sign = std::move(shares[2]);
   const auto top = [](const std::vector<double>& x) { return std::string(market::name(Param(std::max_element(x.begin(), x.end()) - x.begin()))); };
   v.decides_sign = top(v.share_sign);
   v.decides_tokens = top(v.share_tokens);
@@ -286,7 +301,7 @@ Table event_table(const ForecastAnswers& a) {
   return t;
 }
 
-Table vertical_table(const ForecastAnswers& a) {
+Table vertical_table(const ForecastAnswers& a, const Sorted& all) {
   Table t{"verticals",
           "Professions: share of tasks worth more than tokens and checking, median price of tokens",
           {{"vertical", "vertical", "{}", {}}, {"price", "tokens, USD a\ntask 2026-07", "{:.2f}", {"derived", "tokens per task x price paid", "catalog/demand/verticals.yaml"}}},
@@ -299,7 +314,7 @@ Table vertical_table(const ForecastAnswers& a) {
   for (const auto& v : a.verticals) {
     std::vector<Cell> row{v.name};
     for (std::size_t k = 0; k < at.size(); ++k) {
-      const double price = quantile_sorted(sorted(a.paths.all(Output::price, at[k])), 0.5) * 1e-6;
+      const double price = quantile_sorted(all.at(Output::price, at[k]), 0.5) * 1e-6;
       if (k == 0) row.emplace_back(price * v.tokens_per_task);
       row.emplace_back(v.share(price, a.paths.months[at[k]] / 12.0 - market::kAnchor));
     }
@@ -405,7 +420,7 @@ std::string start_note(const ForecastAnswers& a) {
                      format_number(s.reports_high * 1e-12), format_number(s.used * 1e-12), a.scenario.settings.text("start"));
 }
 
-void add_values(Document& d, const ForecastAnswers& a, const Verdict& v) {
+void add_values(Document& d, const ForecastAnswers& a, const Sorted& all, const Verdict& v) {
   const auto put = [&](std::string path, std::string label, std::string unit, double x, const Origin& o) {
     d.values.push_back({std::move(path), std::move(label), std::move(unit), std::isfinite(x) ? std::optional(x) : std::nullopt, o});
   };
@@ -413,7 +428,7 @@ void add_values(Document& d, const ForecastAnswers& a, const Verdict& v) {
   put("run.paths", "futures", "paths", double(a.paths.count), {"input", "given or default", ""});
   for (const auto r : page_records(a)) {
     for (const auto& s : kShown) {
-      const auto x = sorted(a.paths.all(s.output, r), s.scale);
+      const auto& x = all.at(s.output, r);
       for (const double q : {0.1, 0.5, 0.9})
         put(fmt::format("futures.{}.{}.p{:g}", month_at(a, r), s.key, q * 100), fmt::format("{} at {}", s.label, month_at(a, r)), s.unit,
             quantile_sorted(x, q), kPaths);
@@ -437,7 +452,7 @@ void add_values(Document& d, const ForecastAnswers& a, const Verdict& v) {
   }
 }
 
-void add_charts(Document& d, const ForecastAnswers& a) {
+void add_charts(Document& d, const ForecastAnswers& a, const Sorted& all) {
   for (const auto& s : kShown) {
     const bool fan = s.output == Output::tokens || s.output == Output::spend || s.output == Output::accelerators || s.output == Output::hbm ||
                      s.output == Output::power || s.output == Output::capex;
@@ -446,7 +461,7 @@ void add_charts(Document& d, const ForecastAnswers& a) {
     report::Chart c{std::string(s.key), fmt::format("{}, {}", s.label, s.unit), "fan", "year", s.unit, false, s.output != Output::capex, {}, {}};
     for (const double q : {0.5, 0.025, 0.975, 0.1, 0.9, 0.25, 0.75}) c.series.push_back({fmt::format("{:g} %", q * 100), {}, {}});
     for (std::size_t r = past ? 0 : anchor_record(a); r < a.paths.months.size(); ++r) {
-      const auto x = sorted(a.paths.all(s.output, r), s.scale);
+      const auto& x = all.at(s.output, r);
       std::size_t k = 0;
       for (const double q : {0.5, 0.025, 0.975, 0.1, 0.9, 0.25, 0.75}) {
         c.series[k].x.push_back(2024 + a.paths.months[r] / 12.0);
@@ -461,26 +476,27 @@ void add_charts(Document& d, const ForecastAnswers& a) {
 
 Document page_of(const ForecastAnswers& a) {
   const Verdict v = verdict_of(a);
+  const Sorted all(a.paths);
   Document d;
   d.title = a.scenario.title;
   d.origin_file = a.scenario.file.ends_with(".yaml") ? a.scenario.file.substr(0, a.scenario.file.size() - 5) : a.scenario.file;
   d.version = std::string(version());
   const std::size_t last = a.paths.months.size() - 1, first = anchor_record(a);
-  const auto at = [&](Output o, std::size_t r, double scale) { return range(sorted(a.paths.all(o, r), scale)); };
+  const auto at = [&](Output o, std::size_t r) { return range(all.at(o, r)); };
   d.answer = {
-      {"Tokens", fmt::format("{} T a day in July 2026, {} in {}; spending {} bn USD a year", at(Output::tokens, first, 1e-12), at(Output::tokens, last, 1e-12),
-                             month_at(a, last), at(Output::spend, last, 1e-9))},
-      {"Fleet", fmt::format("{} M H100-equivalents in service by {}, {} GW, {} EB of HBM in use", at(Output::accelerators, last, 1e-6), month_at(a, last),
-                            at(Output::power, last, 1e-9), at(Output::hbm, last, 1e-18))},
+      {"Tokens", fmt::format("{} T a day in July 2026, {} in {}; spending {} bn USD a year", at(Output::tokens, first), at(Output::tokens, last),
+                             month_at(a, last), at(Output::spend, last))},
+      {"Fleet", fmt::format("{} M H100-equivalents in service by {}, {} GW, {} EB of HBM in use", at(Output::accelerators, last), month_at(a, last),
+                            at(Output::power, last), at(Output::hbm, last))},
       {"Jevons", fmt::format("P(compute wanted rises) {:.0f} %, P(HBM for serving rises) {:.0f} %. Because of efficiency: compute {:.0f} %, HBM {:.0f} %. "
                              "Break-even elasticity {:.2f} for compute, {:.2f} for HBM, against {:.2f} assumed; {} decides",
                              v.rises_compute * 100, v.rises_hbm * 100, v.jevons_compute * 100, v.jevons_hbm * 100, quantile_sorted(v.break_even_compute, 0.5),
                              quantile_sorted(v.break_even_hbm, 0.5), quantile_sorted(v.elasticity, 0.5), v.decides_sign)},
       {"Unknown", not_separable(a)}};
-  d.tables = {futures_table(a), verdict_table(a, v), sobol_table(a, v), split_table(a), segment_table(a), prior_table(a),
-              event_table(a),   vertical_table(a),   fan_table(a),     resource_table(a)};
-  add_values(d, a, v);
-  add_charts(d, a);
+  d.tables = {futures_table(a, all), verdict_table(a, v), sobol_table(a, v), split_table(a), segment_table(a), prior_table(a),
+              event_table(a),   vertical_table(a, all),   fan_table(a, all),     resource_table(a)};
+  add_values(d, a, all, v);
+  add_charts(d, a, all);
   for (const auto* f : a.scenario.facts)
     d.facts.push_back({std::string(f->thing), std::string(f->key), std::string(f->text), std::string(catalog::name(f->kind)),
                        std::string(catalog::name(f->confidence)), std::string(f->source.empty() ? f->why : f->source), std::string(f->date)});

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "engine/forecast.hpp"
@@ -80,7 +81,7 @@ Result<std::unique_ptr<ForecastAnswers>> forecast(const Context& context) {
   const auto months = recorded_months(sc.last_month);
   a->paths = market::run_paths(world, a->drawn.inputs, {}, months, sc.seed);
   tell(0.8, "drawing futures without efficiency");
-  a->frozen = market::run_paths(world, a->drawn.inputs, {.efficiency = false}, months, sc.seed);
+  a->frozen = market::run_paths(world, a->drawn.inputs, {.efficiency = false}, std::array{sc.last_month}, sc.seed);
   JEVONS_TRY(a->events, market::price_events(context.catalog, a->history));
   JEVONS_TRY(a->verticals, market::read_verticals(context.catalog));
   return a;

@@ -17,7 +17,7 @@ std::vector<Observation> usable(const History& h, const Cutoff& cutoff);
 
 struct CalibrationOptions {
   std::size_t draws = 4096;  // prior draws that are re-weighted
-  std::size_t chains = 64, steps = 150;
+  std::size_t chains = 256, steps = 50;
   Seed seed{1};
 };
 

@@ -1,5 +1,7 @@
 #include "market/forecast.hpp"
 
+#include <tbb/parallel_for.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -69,27 +71,32 @@ Drawn draw_inputs(const History& h, const Segments& segments, const Priors& prio
   return d;
 }
 
-std::vector<double> variance_shares(const std::vector<Scores>& x, std::span<const double> y) {
-  const std::size_t n = y.size(), bins = 32;
-  const double mean = std::accumulate(y.begin(), y.end(), 0.0) / double(n);
-  double total = 0;
-  for (const double v : y) total += (v - mean) * (v - mean);
-  std::vector<double> out(kParams, 0.0);
-  if (!(total > 0) || n < 4 * bins) return out;
-  std::vector<std::size_t> order(n);
-  for (std::size_t p = 0; p < kParams; ++p) {
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return x[a][p] < x[b][p]; });
-    double between = 0;
-    for (std::size_t k = 0; k < bins; ++k) {
-      const std::size_t from = k * n / bins, to = (k + 1) * n / bins;
-      double sum = 0;
-      for (std::size_t i = from; i < to; ++i) sum += y[order[i]] - mean;
-      between += sum * sum / double(to - from);
-    }
-    const double share = between / total, noise = double(bins - 1) / double(n - 1);
-    out[p] = std::fmax(0, (share - noise) / (1 - noise));
+std::vector<std::vector<double>> variance_shares(const std::vector<Scores>& x, const std::vector<std::vector<double>>& ys, double distinct) {
+  constexpr std::size_t kBins = 8;
+  const std::size_t n = x.size();
+  std::vector<std::vector<double>> out(ys.size(), std::vector<double>(kParams, 0.0));
+  std::vector<double> mean, total;
+  for (const auto& y : ys) {
+    mean.push_back(std::accumulate(y.begin(), y.end(), 0.0) / double(n));
+    total.push_back(std::accumulate(y.begin(), y.end(), 0.0, [&](double sum, double v) { return sum + (v - mean.back()) * (v - mean.back()); }));
   }
+  tbb::parallel_for(std::size_t{0}, kParams, [&](std::size_t p) {
+    std::vector<std::pair<double, std::size_t>> order(n);
+    for (std::size_t i = 0; i < n; ++i) order[i] = {x[i][p], i};
+    std::sort(order.begin(), order.end());
+    for (std::size_t k = 0; k < ys.size(); ++k) {
+      if (!(total[k] > 0) || n < 4 * kBins) continue;
+      double between = 0;
+      for (std::size_t b = 0; b < kBins; ++b) {
+        const std::size_t from = b * n / kBins, to = (b + 1) * n / kBins;
+        double sum = 0;
+        for (std::size_t i = from; i < to; ++i) sum += ys[k][order[i].second] - mean[k];
+        between += sum * sum / double(to - from);
+      }
+      const double noise = double(kBins - 1) / ((p < kHistoryParams ? std::fmin(distinct, double(n)) : double(n)) - 1);
+      out[k][p] = std::fmax(0, (between / total[k] - noise) / (1 - noise));
+    }
+  });
   return out;
 }
 

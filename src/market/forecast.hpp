@@ -25,9 +25,10 @@ struct Drawn {
 Drawn draw_inputs(const History& h, const Segments& segments, const Priors& priors, const Calibration& c, Start start, std::size_t count,
                   Seed seed);
 
-/// First-order variance share of each parameter in y: variance of the mean of y within 32 equal bins of the parameter over the variance
-/// of y, less what noise alone gives. Source: Plischke, Borgonovo, Smith, "Global sensitivity measures from given data", EJOR 226, 2013.
-std::vector<double> variance_shares(const std::vector<Scores>& x, std::span<const double> y);
+/// First-order variance share of each parameter in each y: variance of the mean of y within 8 equal bins of the parameter over the
+/// variance of y, less what noise alone gives. `distinct`: independent draws of the history's parameters among the rows of x.
+/// Source: Plischke, Borgonovo, Smith, "Global sensitivity measures from given data", EJOR 226, 2013.
+std::vector<std::vector<double>> variance_shares(const std::vector<Scores>& x, const std::vector<std::vector<double>>& ys, double distinct);
 
 /// Exact split of the change of tokens, accelerator time or memory between two states over factors and the mix: LMDI-I, no residual.
 /// rows: factors of each segment, all > 0. Source: Ang, Energy Policy 33(7), 2005. The terms of ln(sum after / sum before).

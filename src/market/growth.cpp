@@ -37,11 +37,6 @@ double integrated_ou(double a, double b, double rate, double speed) {
   return variance / (speed * speed) * (2 * speed * m + std::expm1(-speed * m) + std::exp(-speed * most) - std::exp(-speed * (most - m)));
 }
 
-double rate_with_integral(double at, double upto, double rate, double speed) {
-  const double variance = rate * rate / (2 * speed), before = std::fmin(at, upto), after = std::fmax(0, upto - at);
-  return variance / speed * (std::exp(-speed * (at - before)) - std::exp(-speed * at) - std::expm1(-speed * after));
-}
-
 namespace {
 
 // Does a process that wanders act on this point? Process 0: the market; 1: China; 2: the rest.
@@ -50,13 +45,30 @@ bool acts(const History& h, const Point& p, int process) {
   return process == 0 || h.services[p.service].china == (process == 1);
 }
 
-double wander(const Point& a, const Point& b, double rate, double speed) {
-  const double ta = a.at - kStart, tb = b.at - kStart;
-  const bool va = a.what == Quantity::volume, vb = b.what == Quantity::volume;
-  if (va && vb) return integrated_ou(ta, tb, rate, speed);
-  if (!va && !vb) return rate * rate / (2 * speed) * std::exp(-speed * std::abs(ta - tb));
-  return va ? rate_with_integral(tb, ta, rate, speed) : rate_with_integral(ta, tb, rate, speed);
-}
+// One wandering growth rate at the points: what pairs of them share, with one exponential a point.
+struct Wander {
+  double speed = 1, variance = 0;
+  std::vector<double> t, left;  // years since the start; e^(-speed t)
+  Wander(std::span<const Point> points, double rate, double per_year) : speed(per_year), variance(rate * rate / (2 * per_year)) {
+    for (const auto& p : points) {
+      t.push_back(p.at - kStart);
+      left.push_back(std::exp(-speed * t.back()));
+    }
+  }
+  double covariance(std::span<const Point> p, std::size_t i, std::size_t j) const {
+    const bool vi = p[i].what == Quantity::volume, vj = p[j].what == Quantity::volume;
+    if (vi && vj) {
+      const std::size_t m = t[i] < t[j] ? i : j, most = t[i] < t[j] ? j : i;
+      return variance / (speed * speed) * (2 * speed * t[m] - 1 + left[m] + left[most] - left[most] / left[m]);
+    }
+    if (!vi && !vj) return variance * std::exp(-speed * std::abs(t[i] - t[j]));
+    return vi ? variance / speed * rate_share(t[j], t[i], speed) : variance / speed * rate_share(t[i], t[j], speed);
+  }
+  static double rate_share(double at, double upto, double speed) {
+    const double before = std::fmin(at, upto), after = std::fmax(0, upto - at);
+    return std::exp(-speed * (at - before)) - std::exp(-speed * at) - std::expm1(-speed * after);
+  }
+};
 
 }  // namespace
 
@@ -68,29 +80,36 @@ Field field(const History& h, const Segments& segments, const Values& v, const M
   const double common = kLn2 / v[Param::common_half_life], own = kLn2 / v[Param::service_half_life];
   Field f{std::vector<double>(n), std::vector<double>(n * n)};
   std::vector<double> surge(n);
+  std::vector<std::array<double, kSegments>> weight(h.services.size());  // shares at the mix date, carried to the anchor
+  for (std::size_t k = 0; k < weight.size(); ++k) {
+    for (std::size_t s = 0; s < kSegments; ++s)
+      weight[k][s] = h.services[k].mix[s] > 0 ? h.services[k].mix[s] * std::exp(-log_growth(laws[s], h.services[k].mix_date)) : 0;
+  }
   for (std::size_t i = 0; i < n; ++i) {
     if (points[i].what != Quantity::volume) continue;
     const Service& service = h.services[points[i].service];
     double sum = 0;
     for (std::size_t s = 0; s < kSegments; ++s) {
-      if (service.mix[s] > 0) sum += service.mix[s] * std::exp(log_growth(laws[s], points[i].at) - log_growth(laws[s], service.mix_date));
+      if (service.mix[s] > 0) sum += weight[points[i].service][s] * std::exp(log_growth(laws[s], points[i].at));
     }
     const double age = std::fmax(0, points[i].at - service.opened);
     surge[i] = on.rollout ? -std::expm1(-fade * age) / fade : 0;
     f.mean[i] = kLevel + std::log(sum) + v[Param::rollout] * surge[i];
   }
+  const Wander market(points, v[Param::common_rate], common), region(points, v[Param::region_rate], own),
+      service(points, v[Param::service_rate], own);
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       const Point &p = points[i], &q = points[j];
       double c = 0;
       for (int process = 0; process < 3; ++process) {
         if (!acts(h, p, process) || !acts(h, q, process)) continue;
-        if (process == 0 && on.common) c += wander(p, q, v[Param::common_rate], common);
-        if (process > 0 && on.region) c += wander(p, q, v[Param::region_rate], own);
+        if (process == 0 && on.common) c += market.covariance(points, i, j);
+        if (process > 0 && on.region) c += region.covariance(points, i, j);
       }
       if (p.what == Quantity::volume && q.what == Quantity::volume && p.service == q.service) {
         c += kLevelSd * kLevelSd;
-        if (on.service) c += integrated_ou(p.at - kStart, q.at - kStart, v[Param::service_rate], own);
+        if (on.service) c += service.covariance(points, i, j);
         if (on.rollout) c += v[Param::rollout_spread] * v[Param::rollout_spread] * surge[i] * surge[j];
       }
       if (i == j) c += points[i].sd * points[i].sd + (points[i].sd > 0 ? v[Param::report_noise] * v[Param::report_noise] : 1e-6);

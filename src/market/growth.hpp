@@ -24,9 +24,6 @@ struct Point {
 /// `speed` per year: s (2 k m - 1 + e^-km + e^-kM - e^-k(M-m)) / k^2, s = rate^2 / 2k. Source: integrate the OU autocovariance twice.
 double integrated_ou(double a, double b, double rate, double speed);
 
-/// Covariance of the rate at `at` with its integral over [start, upto], the same process.
-double rate_with_integral(double at, double upto, double rate, double speed);
-
 /// Mean and covariance at points for one draw of the parameters.
 struct Field {
   std::vector<double> mean, covariance;  // n, n x n

@@ -27,7 +27,7 @@ constexpr double kMarkupHalfLife = 1;         // years until half of a jump is c
 constexpr double kSwitchMonths = 2;           // users follow a price with this lag
 constexpr double kChinaHalfLife = 2;          // years
 constexpr double kLongRunCapexGrowth = 0.05;  // ln/yr
-constexpr double kGrowthAtAnchor = 0.5;       // ln/yr of accelerators that owners then planned for
+constexpr double kGrowthAtAnchor = 1.0;       // ln/yr that owners then planned for: the stock had grown by 1.0 to 1.4
 constexpr double kMostExpectedGrowth = 1.5;   // ln/yr that owners plan for
 constexpr double kPlannedTightness = 0.9;     // of demand over capacity
 constexpr double kCloseGapMonths = 6;         // owners close a gap over this time
@@ -412,7 +412,7 @@ void run_block(Paths& p, const World& w, std::span<const PathInput> inputs, std:
     }
     for (std::size_t s = 0; s < kSegments; ++s)
       step_segment(b, w.segments[s], w.resources[s], s, month, on.budgets && month > kAnchorMonth);
-    step_fleet(b, w.fleet, month, on.scarcity && month >= kAnchorMonth, on.budgets && month > kAnchorMonth);
+    step_fleet(b, w.fleet, month, on.scarcity && month > kAnchorMonth, on.budgets && month > kAnchorMonth);
     if (month >= kAnchorMonth) step_orders(b, w.fleet, month);
     if (r < p.months.size() && p.months[r] == month) record(p, b, w.fleet, r++, first, lanes);
     if (month >= kAnchorMonth) step_vintages(b, month);
