@@ -21,6 +21,7 @@ Result<Outcome> run_datacenter(Context& c);  // datacenter_verb.cpp
 Result<Outcome> run_backtest(Context& c);    // backtest_verb.cpp
 std::span<const OptionSpec> backtest_options();
 Result<Outcome> run_forecast(Context& c);  // forecast_verb.cpp
+Result<Outcome> run_claims(Context& c);    // claims_verb.cpp
 std::span<const OptionSpec> forecast_options();
 
 namespace {
@@ -376,12 +377,24 @@ const Verb kVerbs[] = {
      1,
      {},
      run_datacenter},
-    {"forecast", "[SCENARIO.yaml]",
+    {"forecast",
+     "[SCENARIO.yaml]",
      "Futures of tokens, spending, accelerators, HBM, power and capital to 2032, and whether efficiency raises or lowers them.\nWhat a "
      "token takes comes from the cheapest deployment of a model per tier; everything has a default.",
      "  jevons forecast\n  jevons forecast examples/forecast-cheap-memory.yaml -o out    # fan charts in out/report.html\n"
      "  jevons forecast --set segments.code_agent.growth=0.5 --set tiers.open.model=deepseek-v3.2 --format json\n",
-     0, 1, {}, run_forecast},
+     0,
+     1,
+     {},
+     run_forecast},
+    {"claims",
+     "",
+     "Work out what is said about tokens, prices and compute, and judge it: holds, holds only if, contradicted, ambiguous.",
+     "  jevons claims\n  jevons claims --format json\n  jevons claims -o out    # sources and evidence in out/evidence.csv\n",
+     0,
+     0,
+     {},
+     run_claims},
     {"backtest", "", "Fit the demand model at past dates and score it on what came after, against four naive forecasts.",
      "  jevons backtest\n  jevons backtest --ablation -o out    # what each mechanism earns\n  jevons backtest --format json\n", 0, 0,
      backtest_options(), run_backtest},
