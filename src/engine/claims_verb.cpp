@@ -47,7 +47,7 @@ Result<Outcome> run_claims(Context& c) {
     ++count[std::size_t(x.verdict)];
     off += std::abs(x.value - x.expected) > x.tolerance + 5e-6 * std::abs(x.expected);
     const std::string verdict(market::name(x.verdict));
-    t.rows.push_back({x.id, x.value, x.expected, cut(x.unit, 10), verdict, cut(x.because, 46)});
+    t.rows.push_back({x.id, x.value, x.expected, cut(x.unit, 10), verdict, cut(x.because, 35)});
     full.rows.push_back({x.id, x.seed, x.claim, x.formula, x.inputs, verdict, x.because, x.evidence});
   }
   static constexpr const char* kPaths[] = {"claims.holds", "claims.holds_only_if", "claims.contradicted", "claims.ambiguous"};

@@ -36,8 +36,13 @@ Result<std::array<TierChoice, market::kTiers>> read_tiers(const catalog::Catalog
     while (r < rows.rows() && rows.text(r, "tier") != market::kTierNames[j]) ++r;
     if (r == rows.rows()) return bad_input(fmt::format("{} {}", thing->file, market::kTierNames[j]), "has no row", "one row per tier");
     const auto at = [&](std::string_view column) { return rows.number(r, column).value_or(0); };
-    out[j] = {std::string(market::kTierNames[j]), std::string(rows.text(r, "model")), std::string(rows.text(r, "accelerator")),
-              at("tpot_ms") / 1e3, at("fresh") * 1e-6, at("cached") * 1e-6, at("output") * 1e-6};
+    out[j] = {std::string(market::kTierNames[j]),
+              std::string(rows.text(r, "model")),
+              std::string(rows.text(r, "accelerator")),
+              at("tpot_ms") / 1e3,
+              at("fresh") * 1e-6,
+              at("cached") * 1e-6,
+              at("output") * 1e-6};
   }
   return out;
 }
@@ -53,8 +58,12 @@ Result<TierResources> plan_tiers(const catalog::Catalog& catalog, const std::arr
     JEVONS_TRY(const model::Model m, load_model(catalog, tier.model));
     JEVONS_TRY(const step::Subject subject, make_subject(catalog, m, tier.accelerator));
     JEVONS_TRY(const cost::GpuHour hour, cost::gpu_hour(catalog, subject.chip, cost::Basis::owner));
-    const auto rate = subject.chip.peak_fp8 ? subject.chip.peak_fp8 : subject.chip.peak_int8 ? subject.chip.peak_int8 : subject.chip.peak_bf16;
-    if (!rate) return bad_input(place, fmt::format("{} has no known peak rate", tier.accelerator), "an accelerator with peak_fp8, peak_int8 or peak_bf16");
+    const auto rate = subject.chip.peak_fp8    ? subject.chip.peak_fp8
+                      : subject.chip.peak_int8 ? subject.chip.peak_int8
+                                               : subject.chip.peak_bf16;
+    if (!rate)
+      return bad_input(place, fmt::format("{} has no known peak rate", tier.accelerator),
+                       "an accelerator with peak_fp8, peak_int8 or peak_bf16");
     const double h100e = rate->value.value() / h100_rate;
     const double memory = subject.chip.memory->value.value();
     for (std::size_t s = 0; s < market::kSegments; ++s) {

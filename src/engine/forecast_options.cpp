@@ -15,13 +15,34 @@ using T = OptionType;
 constexpr OptionSpec kOwn[] = {
     {.path = "title", .type = T::text, .help = "heading of the page"},
     {.path = "horizon", .flag = "--horizon", .type = T::integer, .unit = "year", .fallback = "2032", .help = "last year, to its December"},
-    {.path = "start", .flag = "--start", .type = T::choice, .fallback = "both", .choices = "both|segments|reports", .help = "level of the market in July 2026: segment estimates, reported volumes, or both weighed alike"},
+    {.path = "start",
+     .flag = "--start",
+     .type = T::choice,
+     .fallback = "both",
+     .choices = "both|segments|reports",
+     .help = "level of the market in July 2026: segment estimates, reported volumes, or both weighed alike"},
     {.path = "paths", .flag = "--paths", .type = T::integer, .fallback = "8192", .low = 256, .high = 65536, .help = "futures drawn"},
-    {.path = "draws", .flag = "--draws", .type = T::integer, .fallback = "4096", .low = 256, .high = 65536, .help = "prior draws that history re-weights"},
+    {.path = "draws",
+     .flag = "--draws",
+     .type = T::integer,
+     .fallback = "4096",
+     .low = 256,
+     .high = 65536,
+     .help = "prior draws that history re-weights"},
     {.path = "seed", .flag = "--seed", .type = T::integer, .fallback = "1", .low = 0, .high = 1e15, .help = "of the draws"},
-    {.path = "fleet.stock", .type = T::number, .unit = "H100e", .low = 1e3, .high = 1e12, .help = "accelerators in July 2026, H100-equivalents by 8-bit rate"},
+    {.path = "fleet.stock",
+     .type = T::number,
+     .unit = "H100e",
+     .low = 1e3,
+     .high = 1e12,
+     .help = "accelerators in July 2026, H100-equivalents by 8-bit rate"},
     {.path = "fleet.capex", .type = T::number, .unit = "USD/yr", .low = 1e6, .high = 1e14, .help = "capital spending then, a year"},
-    {.path = "fleet.usd_per_h100e", .type = T::number, .unit = "USD", .low = 1, .high = 1e6, .help = "of an addition, with system and site"},
+    {.path = "fleet.usd_per_h100e",
+     .type = T::number,
+     .unit = "USD",
+     .low = 1,
+     .high = 1e6,
+     .help = "of an addition, with system and site"},
     {.path = "fleet.watts_per_h100e", .type = T::number, .unit = "W", .low = 1, .high = 1e5, .help = "of an addition, at the meter"},
     {.path = "fleet.power", .type = T::number, .unit = "W", .low = 1e3, .high = 1e13, .help = "of the whole stock, at the meter"},
     {.path = "fleet.hbm", .type = T::number, .unit = "B", .low = 1e12, .high = 1e22, .help = "memory of the whole stock"},
@@ -34,15 +55,32 @@ std::vector<OptionSpec> all_options() {
   const auto keep = [](std::string s) -> std::string_view { return text.emplace_back(std::move(s)); };
   std::vector<OptionSpec> out(std::begin(kOwn), std::end(kOwn));
   for (const auto tier : market::kTierNames) {
-    out.push_back({.path = keep(fmt::format("tiers.{}.model", tier)), .type = T::text, .help = "model that stands for the tier: a name or a config.json"});
+    out.push_back({.path = keep(fmt::format("tiers.{}.model", tier)),
+                   .type = T::text,
+                   .help = "model that stands for the tier: a name or a config.json"});
     out.push_back({.path = keep(fmt::format("tiers.{}.accelerator", tier)), .type = T::text, .help = "what serves it"});
-    out.push_back({.path = keep(fmt::format("tiers.{}.tpot", tier)), .type = T::number, .unit = "ms", .low = 0.1, .high = 1e4, .help = "time per output token it must keep"});
+    out.push_back({.path = keep(fmt::format("tiers.{}.tpot", tier)),
+                   .type = T::number,
+                   .unit = "ms",
+                   .low = 0.1,
+                   .high = 1e4,
+                   .help = "time per output token it must keep"});
     for (const auto* token : {"fresh", "cached", "output"})
-      out.push_back({.path = keep(fmt::format("tiers.{}.{}", tier, token)), .type = T::number, .unit = "USD/Mtok", .low = 0, .high = 1e5, .help = "list price in July 2026"});
+      out.push_back({.path = keep(fmt::format("tiers.{}.{}", tier, token)),
+                     .type = T::number,
+                     .unit = "USD/Mtok",
+                     .low = 0,
+                     .high = 1e5,
+                     .help = "list price in July 2026"});
   }
   for (const auto segment : market::kSegmentNames) {
     const auto put = [&](const char* key, double low, double high, const char* unit, const char* help) {
-      out.push_back({.path = keep(fmt::format("segments.{}.{}", segment, key)), .type = T::number, .unit = unit, .low = low, .high = high, .help = help});
+      out.push_back({.path = keep(fmt::format("segments.{}.{}", segment, key)),
+                     .type = T::number,
+                     .unit = unit,
+                     .low = low,
+                     .high = high,
+                     .help = help});
     };
     put("tokens", 0, 1e6, "T/day", "tokens in July 2026");
     put("growth", -5, 10, "ln/yr", "growth at constant price");
@@ -56,7 +94,9 @@ std::vector<OptionSpec> all_options() {
   }
   for (std::size_t p = 0; p < market::kParams; ++p) {
     for (const auto* end : {"low", "high"})
-      out.push_back({.path = keep(fmt::format("priors.{}.{}", market::name(market::Param(p)), end)), .type = T::number, .help = "end of the 95 % range; see catalog show forecast-priors"});
+      out.push_back({.path = keep(fmt::format("priors.{}.{}", market::name(market::Param(p)), end)),
+                     .type = T::number,
+                     .help = "end of the 95 % range; see catalog show forecast-priors"});
   }
   return out;
 }
@@ -87,8 +127,8 @@ Result<void> take_segments(ForecastScenario& sc) {
     };
     if (std::abs(sum - 1) > 1e-6)
       return fail(s.has(given({"fresh", "cached", "output"}))
-                      ? s.error(given({"fresh", "cached", "output"}), fmt::format("fresh, cached and output sum to {:.6g}", sum), "shares that sum to 1",
-                                "state all three")
+                      ? s.error(given({"fresh", "cached", "output"}), fmt::format("fresh, cached and output sum to {:.6g}", sum),
+                                "shares that sum to 1", "state all three")
                       : Error{ErrorCode::bad_input, sc.file, 0, at + "fresh", "shares do not sum to 1", {}, {}});
     if (x.eps_short > x.eps_long)
       return fail(s.error(given({"eps_short", "eps_long"}), fmt::format("eps_short {} is above eps_long {}", x.eps_short, x.eps_long),
@@ -168,7 +208,8 @@ Result<ForecastScenario> read_forecast(const Context& context) {
   sc.title = s.has("title") ? s.text("title") : "Demand for tokens, and what it takes";
   const auto year = s.integer("horizon");
   if (year < 2027 || year > 2032)
-    return fail(s.error("horizon", fmt::format("{} is {}", year, year < 2027 ? "before the data end (July 2026)" : "beyond the model"), "2027 to 2032", "give a year"));
+    return fail(s.error("horizon", fmt::format("{} is {}", year, year < 2027 ? "before the data end (July 2026)" : "beyond the model"),
+                        "2027 to 2032", "give a year"));
   sc.last_month = int(year - 2024) * 12 + 11;
   const std::string& start = s.text("start");
   sc.start = start == "both" ? market::Start::both : start == "segments" ? market::Start::segments : market::Start::reports;

@@ -5,9 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "base/stats.hpp"
-#include "base/units.hpp"
-#include "engine/forecast.hpp"
+#include "engine/forecast_view.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -18,77 +16,26 @@ using report::Cell;
 using report::Document;
 using report::Origin;
 using report::Table;
+using namespace forecast_view;
 
 const Origin kPaths{"simulated", "market::run_paths in src/market/paths.cpp", "docs/demand.md"};
 const Origin kFit{"derived", "market::calibrate in src/market/calibrate.cpp", "catalog/demand/token-volume.yaml"};
 
-struct Shown {
-  Output output;
-  const char *key, *label, *unit;
-  double scale;
-};
-constexpr Shown kShown[] = {
-    {Output::tokens, "tokens_T_per_day", "tokens", "T/day", 1e-12},     {Output::unmet, "unmet_T_per_day", "unmet", "T/day", 1e-12},
-    {Output::price, "usd_per_mtok", "price paid", "USD/Mtok", 1},       {Output::spend, "spend_bn_usd_per_year", "spend", "bn USD/yr", 1e-9},
-    {Output::accelerators, "stock_M_h100e", "accelerators", "M H100e", 1e-6}, {Output::needed, "demand_M_h100e", "wanted", "M H100e", 1e-6},
-    {Output::serving_share, "serving_share", "serving", "share", 1},    {Output::hbm, "hbm_EB", "HBM in use", "EB", 1e-18},
-    {Output::power, "power_GW", "power", "GW", 1e-9},                   {Output::capex, "capex_bn_usd_per_year", "capex", "bn USD/yr", 1e-9},
-    {Output::rent, "rent", "rent", "x", 1},                             {Output::china, "china_share", "China", "share", 1},
-};
 constexpr double kLevels[] = {0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975};
-
-std::vector<double> sorted(std::span<const float> x, double scale = 1) {
-  std::vector<double> out(x.begin(), x.end());
-  for (auto& v : out) v *= scale;
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-// Every shown quantity at every recorded month, sorted once, in shown units.
-struct Sorted {
-  std::vector<std::vector<double>> of;  // [shown][record]
-  std::size_t records = 0;
-  explicit Sorted(const market::Paths& p) : records(p.months.size()) {
-    for (const auto& s : kShown) {
-      for (std::size_t r = 0; r < records; ++r) of.push_back(sorted(p.all(s.output, r), s.scale));
-    }
-  }
-  const std::vector<double>& at(Output o, std::size_t r) const {
-    const auto shown = std::find_if(std::begin(kShown), std::end(kShown), [&](const auto& s) { return s.output == o; });
-    return of[std::size_t(shown - std::begin(kShown)) * records + r];
-  }
-};
-
-std::string month_at(const ForecastAnswers& a, std::size_t r) { return market::month_name(a.paths.months[r] / 12.0 + 1e-6); }
-std::size_t anchor_record(const ForecastAnswers& a) {
-  return std::size_t(std::find(a.paths.months.begin(), a.paths.months.end(), market::kAnchorMonth) - a.paths.months.begin());
-}
-// The anchor, every January after it, and the end.
-std::vector<std::size_t> page_records(const ForecastAnswers& a) {
-  std::vector<std::size_t> out;
-  for (std::size_t r = anchor_record(a); r < a.paths.months.size(); ++r) {
-    const int m = a.paths.months[r];
-    if (m == market::kAnchorMonth || m % 12 == 0 || r + 1 == a.paths.months.size()) out.push_back(r);
-  }
-  return out;
-}
-
-std::string range(const std::vector<double>& x) {
-  return fmt::format("{} ({}–{})", format_number(quantile_sorted(x, 0.5), 2), format_number(quantile_sorted(x, 0.1), 2),
-                     format_number(quantile_sorted(x, 0.9), 2));
-}
 
 Table futures_table(const ForecastAnswers& a, const Sorted& all) {
   Table t{"futures", "Futures: median (80 % range)", {{"quantity", "quantity", "{}", {}}, {"unit", "unit", "{}", {}}}, {}, {}, true};
   std::vector<std::size_t> at = page_records(a);
   if (at.size() > 5) at = {at[0], at[2], at[4], at[at.size() - 1]};  // what a page holds; table fan has all
   for (const auto r : at) t.columns.push_back({fmt::format("m{}", month_at(a, r)), month_at(a, r), "{}", kPaths});
-  for (const auto& s : kShown) {
+  for (const auto& s : shown()) {
     std::vector<Cell> row{std::string(s.label), std::string(s.unit)};
     for (const auto r : at) row.emplace_back(range(all.at(s.output, r)));
     t.rows.push_back(std::move(row));
   }
-  t.notes.push_back("Tokens are served ones, unmet what the fleet could not serve; wanted: accelerators that demand would fill; rent: price of an accelerator-hour over July 2026's. Table fan.csv has every half year and seven quantiles.");
+  t.notes.push_back(
+      "Tokens are served ones, unmet what the fleet could not serve; wanted: accelerators that demand would fill; rent: price of an "
+      "accelerator-hour over July 2026's. Table fan.csv has every half year and seven quantiles.");
   return t;
 }
 
@@ -96,7 +43,7 @@ Table fan_table(const ForecastAnswers& a, const Sorted& all) {
   Table t{"fan", "Every recorded month", {{"month", "month", "{}", {}}, {"quantity", "quantity", "{}", {}}}, {}, {}, false};
   for (const double q : kLevels) t.columns.push_back({fmt::format("p{:g}", q * 100), fmt::format("{:g} %", q * 100), "{:.4g}", kPaths});
   for (std::size_t r = 0; r < a.paths.months.size(); ++r) {
-    for (const auto& s : kShown) {
+    for (const auto& s : shown()) {
       // The fleet before the anchor is not modelled: no row rather than a zero.
       const bool fleet = s.output == Output::accelerators || s.output == Output::needed || s.output == Output::hbm ||
                          s.output == Output::power || s.output == Output::capex || s.output == Output::unmet;
@@ -125,116 +72,6 @@ Table segment_table(const ForecastAnswers& a) {
     row.emplace_back(quantile_sorted(eps, 0.5));
     t.rows.push_back(std::move(row));
   }
-  return t;
-}
-
-// ln needed with efficiency over ln needed without, path by path.
-struct Verdict {
-  double rises_tokens = 0, rises_compute = 0, rises_hbm = 0;            // against July 2026
-  double jevons_compute = 0, jevons_hbm = 0;                            // because of efficiency
-  std::vector<double> compute_ratio, hbm_ratio;                         // sorted, with over without
-  std::vector<double> break_even_compute, break_even_hbm, elasticity;   // sorted
-  std::string decides_sign, decides_tokens;
-  std::vector<double> share_tokens, share_needed, share_sign;
-};
-
-Verdict verdict_of(const ForecastAnswers& a) {
-  Verdict v;
-  const auto& p = a.paths;
-  const std::size_t last = p.months.size() - 1, first = anchor_record(a), n = p.count;
-  const auto above = [&](Output o, std::size_t r0, const market::Paths& y) {
-    double count = 0;
-    for (std::size_t i = 0; i < n; ++i) count += p.at(o, last, i) > y.at(o, r0, i);
-    return count / double(n);
-  };
-  v.rises_tokens = above(Output::tokens, first, p);
-  v.rises_compute = above(Output::needed, first, p);
-  v.rises_hbm = above(Output::serving_hbm, first, p);
-  v.jevons_compute = above(Output::needed, 0, a.frozen);
-  v.jevons_hbm = above(Output::serving_hbm, 0, a.frozen);
-  std::vector<double> ln_tokens(n), ln_needed(n), ln_ratio(n);
-  double tokens = 0;
-  for (const auto& s : a.scenario.segments) tokens += s.tokens_per_day;
-  for (std::size_t i = 0; i < n; ++i) {
-    ln_tokens[i] = std::log(std::fmax(1e-30, p.at(Output::tokens, last, i)));
-    ln_needed[i] = std::log(std::fmax(1e-30, p.at(Output::needed, last, i)));
-    ln_ratio[i] = ln_needed[i] - std::log(std::fmax(1e-30, a.frozen.at(Output::needed, 0, i)));
-    v.compute_ratio.push_back(std::exp(ln_ratio[i]));
-    v.hbm_ratio.push_back(p.at(Output::serving_hbm, last, i) / std::fmax(1e-30, a.frozen.at(Output::serving_hbm, 0, i)));
-    if (i % 8 != 0) continue;
-    const auto& x = a.drawn.inputs[i].values;
-    const double theta = x[Param::theta], price = x[Param::pass_through] * market::cost_decline(x);
-    const double time = (1 - theta) * x[Param::compute_gain] + theta * x[Param::memory_gain];
-    if (price > 0) {
-      v.break_even_compute.push_back(time / price);
-      v.break_even_hbm.push_back(x[Param::memory_gain] / price);
-    }
-    double eps = 0;
-    for (std::size_t s = 0; s < market::kSegments; ++s)
-      eps += a.scenario.segments[s].tokens_per_day / tokens * market::elasticity(market::law_of(a.scenario.segments[s], a.scenario.segments, x, {}));
-    v.elasticity.push_back(eps);
-  }
-  for (auto* x : {&v.compute_ratio, &v.hbm_ratio, &v.break_even_compute, &v.break_even_hbm, &v.elasticity}) std::sort(x->begin(), x->end());
-  // Chains are the independent draws of the history's parameters.
-  auto shares = market::variance_shares(a.drawn.scores, {ln_tokens, ln_needed, ln_ratio}, double(market::CalibrationOptions{}.chains));
-  v.share_tokens = std::move(shares[0]), v.share_needed = std::move(shares[1]), v.share_sign = std::move(shares[2]);
-  const auto top = [](const std::vector<double>& x) { return std::string(market::name(Param(std::max_element(x.begin(), x.end()) - x.begin()))); };
-  v.decides_sign = top(v.share_sign);
-  v.decides_tokens = top(v.share_tokens);
-  return v;
-}
-
-Table verdict_table(const ForecastAnswers& a, const Verdict& v) {
-  const std::string end = month_at(a, a.paths.months.size() - 1);
-  Table t{"verdict",
-          fmt::format("Does it rise? {} against July 2026, and against the same future without efficiency gains", end),
-          {{"question", "question", "{}", {}}, {"probability", "P", "{:.2f}", kPaths}, {"ratio", "ratio, median (80 % range)", "{}", kPaths}},
-          {},
-          {},
-          true};
-  const std::size_t last = a.paths.months.size() - 1, first = anchor_record(a);
-  const auto growth = [&](Output o) {
-    std::vector<double> x;
-    for (std::size_t i = 0; i < a.paths.count; ++i) x.push_back(a.paths.at(o, last, i) / std::fmax(1e-30, a.paths.at(o, first, i)));
-    std::sort(x.begin(), x.end());
-    return range(x);
-  };
-  t.rows.push_back({std::string("tokens served rise"), v.rises_tokens, growth(Output::tokens)});
-  t.rows.push_back({std::string("compute wanted rises"), v.rises_compute, growth(Output::needed)});
-  t.rows.push_back({std::string("HBM wanted for serving rises"), v.rises_hbm, growth(Output::serving_hbm)});
-  t.rows.push_back({std::string("efficiency raises compute wanted (Jevons)"), v.jevons_compute, range(v.compute_ratio)});
-  t.rows.push_back({std::string("efficiency raises HBM wanted (Jevons)"), v.jevons_hbm, range(v.hbm_ratio)});
-  t.rows.push_back({std::string("break-even elasticity, compute"), std::monostate{}, range(v.break_even_compute)});
-  t.rows.push_back({std::string("break-even elasticity, HBM"), std::monostate{}, range(v.break_even_hbm)});
-  t.rows.push_back({std::string("elasticity of the market in July 2026, long run"), std::monostate{}, range(v.elasticity)});
-  t.notes.push_back("Break-even: decline of accelerator time (memory) per token over decline of price, in ln. The elasticity falls as tasks worth running run out and spending nears its ceiling.");
-  return t;
-}
-
-Table sobol_table(const ForecastAnswers& a, const Verdict& v) {
-  Table t{"variance",
-          fmt::format("Which assumption decides {}: first-order shares of variance", month_at(a, a.paths.months.size() - 1)),
-          {{"parameter", "parameter", "{}", {}},
-           {"tokens", "ln tokens", "{:.3f}", {"derived", "market::variance_shares: Sobol index from given data", ""}},
-           {"compute", "ln compute\nwanted", "{:.3f}", {"derived", "market::variance_shares", ""}},
-           {"jevons", "ln Jevons ratio\nof compute", "{:.3f}", {"derived", "market::variance_shares", ""}}},
-          {},
-          {},
-          true};
-  std::vector<std::size_t> order(market::kParams);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t x, std::size_t y) {
-    return v.share_needed[x] + v.share_sign[x] + v.share_tokens[x] > v.share_needed[y] + v.share_sign[y] + v.share_tokens[y];
-  });
-  double tokens = 0, compute = 0, sign = 0;
-  for (std::size_t k = 0; k < order.size(); ++k) {
-    const auto p = order[k];
-    tokens += v.share_tokens[p];
-    compute += v.share_needed[p];
-    sign += v.share_sign[p];
-    if (k < 12) t.rows.push_back({std::string(market::name(Param(p))), v.share_tokens[p], v.share_needed[p], v.share_sign[p]});
-  }
-  t.notes.push_back(fmt::format("Sums over all parameters: {:.2f}, {:.2f}, {:.2f}; what is left is chance and interaction. Parameters that history ties together share their part.", tokens, compute, sign));
   return t;
 }
 
@@ -271,13 +108,16 @@ Table prior_table(const ForecastAnswers& a) {
         break;
       }
     }
-    const auto text = [&](double low, double mid, double high) { return fmt::format("{:.3g} ({:.3g}–{:.3g})", prior.at(mid), prior.at(low), prior.at(high)); };
+    const auto text = [&](double low, double mid, double high) {
+      return fmt::format("{:.3g} ({:.3g}–{:.3g})", prior.at(mid), prior.at(low), prior.at(high));
+    };
     t.rows.push_back({std::string(market::name(Param(p))), prior.unit, text(-1.96, 0, 1.96),
                       text(quantile_sorted(after, 0.025), quantile_sorted(after, 0.5), quantile_sorted(after, 0.975)), prior.at(median),
                       std::fmax(0, 1 - variance)});
   }
-  t.notes.push_back(fmt::format("{} reports of {} services; {:.0f} of {} re-weighted draws count; Metropolis accepted {:.0f} %.", a.calibration.used.size(),
-                                a.history.services.size(), a.calibration.effective, a.calibration.prior.size(), a.calibration.acceptance * 100));
+  t.notes.push_back(fmt::format("{} reports of {} services; {:.0f} of {} re-weighted draws count; Metropolis accepted {:.0f} %.",
+                                a.calibration.used.size(), a.history.services.size(), a.calibration.effective, a.calibration.prior.size(),
+                                a.calibration.acceptance * 100));
   return t;
 }
 
@@ -296,20 +136,29 @@ Table event_table(const ForecastAnswers& a) {
           true};
   const auto maybe = [](const std::optional<double>& x) { return x ? Cell(*x) : Cell(std::monostate{}); };
   for (const auto& e : a.events)
-    t.rows.push_back({e.date, e.vendor, e.change, maybe(e.price_ratio), maybe(e.growth_before), maybe(e.growth_after), maybe(e.arc_elasticity)});
-  t.notes.push_back("Growth in ln a year of the vendor's own series, of the router's for vendors without one; the arc elasticity lays all growth on the price, so it bounds from above for a cut and means nothing for a rise while use grows. No event has a control.");
+    t.rows.push_back(
+        {e.date, e.vendor, e.change, maybe(e.price_ratio), maybe(e.growth_before), maybe(e.growth_after), maybe(e.arc_elasticity)});
+  t.notes.push_back(
+      "Growth in ln a year of the vendor's own series, of the router's for vendors without one; the arc elasticity lays all growth on the "
+      "price, so it bounds from above for a cut and means nothing for a rise while use grows. No event has a control.");
   return t;
 }
 
 Table vertical_table(const ForecastAnswers& a, const Sorted& all) {
-  Table t{"verticals",
-          "Professions: share of tasks worth more than tokens and checking, median price of tokens",
-          {{"vertical", "vertical", "{}", {}}, {"price", "tokens, USD a\ntask 2026-07", "{:.2f}", {"derived", "tokens per task x price paid", "catalog/demand/verticals.yaml"}}},
-          {},
-          {},
-          true};
+  Table t{
+      "verticals",
+      "Professions: share of tasks worth more than tokens and checking, median price of tokens",
+      {{"vertical", "vertical", "{}", {}},
+       {"price", "tokens, USD a\ntask 2026-07", "{:.2f}", {"derived", "tokens per task x price paid", "catalog/demand/verticals.yaml"}}},
+      {},
+      {},
+      true};
   const auto at = page_records(a);
-  for (const auto r : at) t.columns.push_back({fmt::format("m{}", month_at(a, r)), month_at(a, r), "{:.2f}", {"derived", "market::Vertical::share", "catalog/demand/verticals.yaml"}});
+  for (const auto r : at)
+    t.columns.push_back({fmt::format("m{}", month_at(a, r)),
+                         month_at(a, r),
+                         "{:.2f}",
+                         {"derived", "market::Vertical::share", "catalog/demand/verticals.yaml"}});
   t.columns.push_back({"free", "tokens\nfree", "{:.2f}", {"derived", "the same at price zero in July 2026", ""}});
   for (const auto& v : a.verticals) {
     std::vector<Cell> row{v.name};
@@ -321,51 +170,9 @@ Table vertical_table(const ForecastAnswers& a, const Sorted& all) {
     row.emplace_back(v.share(0, 0));
     t.rows.push_back(std::move(row));
   }
-  t.notes.push_back("A read-out beside the model, not part of its volumes. Where `tokens free` is near the first column, checking and integration hold adoption back, not price.");
-  return t;
-}
-
-// Exact split of ln(compute wanted for serving) between July 2026 and the end, mean over paths.
-Table split_table(const ForecastAnswers& a) {
-  const std::size_t first = anchor_record(a), last = a.paths.months.size() - 1;
-  const double years = a.paths.months[last] / 12.0;
-  std::array<double, 5> mean{};
-  double total = 0, n = 0;
-  for (std::size_t i = 0; i < a.paths.count; i += 16) {
-    const auto& v = a.drawn.inputs[i].values;
-    std::vector<std::vector<double>> before, after;
-    for (std::size_t s = 0; s < market::kSegments; ++s) {
-      const double t0 = a.paths.segment(s, first)[i], t1 = a.paths.segment(s, last)[i];
-      if (!(t0 > 0 && t1 > 0)) continue;
-      market::SegmentLaw law = market::law_of(a.scenario.segments[s], a.scenario.segments, v, {});
-      const double all = market::log_growth(law, years);
-      const auto without = [&](auto change) {
-        market::SegmentLaw other = law;
-        change(other);
-        return all - market::log_growth(other, years);
-      };
-      const double adopted = without([](auto& l) { l.adoption_speed = 0; }), deeper = without([](auto& l) { l.intensity = 0; });
-      const double worth = all - adopted - deeper;
-      const double time = (1 - v[Param::theta]) * v[Param::compute_gain] + v[Param::theta] * v[Param::memory_gain];
-      before.push_back({t0, 1, 1, 1, 1});
-      after.push_back({t0 * std::exp(adopted), std::exp(worth), std::exp(deeper), t1 / (t0 * std::exp(all)),
-                       std::exp(-time * (years - market::kAnchor))});
-    }
-    if (before.empty()) continue;
-    const auto terms = market::log_split(before, after);
-    for (std::size_t k = 0; k < mean.size(); ++k) mean[k] += terms[k];
-    total += std::accumulate(terms.begin(), terms.end(), 0.0);
-    n += 1;
-  }
-  Table t{"split",
-          fmt::format("What moves serving compute between July 2026 and {} (LMDI, mean of paths)", month_at(a, last)),
-          {{"factor", "factor", "{}", {}}, {"ln", "ln", "{:+.2f}", {"derived", "market::log_split: LMDI-I, no residual", "Ang 2005"}}, {"factor_x", "x", "{:.3g}", {"derived", "exp of it", ""}}},
-          {},
-          {},
-          true};
-  const char* names[] = {"users and workloads", "tasks worth running: price and capability", "tokens per task", "wandering growth, tiers' prices, budgets, scarcity", "accelerator time per token"};
-  for (std::size_t k = 0; k < mean.size(); ++k) t.rows.push_back({std::string(names[k]), mean[k] / n, std::exp(mean[k] / n)});
-  t.rows.push_back({std::string("serving compute"), total / n, std::exp(total / n)});
+  t.notes.push_back(
+      "A read-out beside the model, not part of its volumes. Where `tokens free` is near the first column, checking and integration hold "
+      "adoption back, not price.");
   return t;
 }
 
@@ -406,18 +213,23 @@ std::string not_separable(const ForecastAnswers& a) {
     sgg += (z[g] - mg) * (z[g] - mg);
     seg += (z[e] - me) * (z[g] - mg);
   }
-  return fmt::format("Data cannot separate the response to price from growing capability: both raise tokens while prices fall, and no series has a control. "
-                     "After {} reports the elasticity keeps {:.0f} % of its prior variance and growth at constant price {:.0f} %; their correlation is {:+.2f}. "
-                     "The elasticity is an assumption with a range, not a finding.",
-                     a.calibration.used.size(), 100 * see / n, 100 * sgg / n, seg / std::sqrt(see * sgg));
+  return fmt::format(
+      "Data cannot separate the response to price from growing capability: both raise tokens while prices fall, and no series has a "
+      "control. "
+      "After {} reports the elasticity keeps {:.0f} % of its prior variance and growth at constant price {:.0f} %; their correlation is "
+      "{:+.2f}. "
+      "The elasticity is an assumption with a range, not a finding.",
+      a.calibration.used.size(), 100 * see / n, 100 * sgg / n, seg / std::sqrt(see * sgg));
 }
 
 std::string start_note(const ForecastAnswers& a) {
   const auto& s = a.drawn.start;
-  return fmt::format("Level in July 2026: segment estimates sum to {} T a day; reports of {} carried forward imply {} (80 % {}–{}), with other definitions of a token and without "
-                     "what those services leave out. Paths start from {} in the median (start: {}); the segments are scaled to it.",
-                     format_number(s.segments * 1e-12), fmt::join(s.counted, ", "), format_number(s.reports * 1e-12), format_number(s.reports_low * 1e-12),
-                     format_number(s.reports_high * 1e-12), format_number(s.used * 1e-12), a.scenario.settings.text("start"));
+  return fmt::format(
+      "Level in July 2026: segment estimates sum to {} T a day; reports of {} carried forward imply {} (80 % {}–{}), with other "
+      "definitions of a token and without "
+      "what those services leave out. Paths start from {} in the median (start: {}); the segments are scaled to it.",
+      format_number(s.segments * 1e-12), fmt::join(s.counted, ", "), format_number(s.reports * 1e-12), format_number(s.reports_low * 1e-12),
+      format_number(s.reports_high * 1e-12), format_number(s.used * 1e-12), a.scenario.settings.text("start"));
 }
 
 void add_values(Document& d, const ForecastAnswers& a, const Sorted& all, const Verdict& v) {
@@ -427,7 +239,7 @@ void add_values(Document& d, const ForecastAnswers& a, const Sorted& all, const 
   put("run.seed", "seed", "", double(a.scenario.seed.value), {"input", "given or default", ""});
   put("run.paths", "futures", "paths", double(a.paths.count), {"input", "given or default", ""});
   for (const auto r : page_records(a)) {
-    for (const auto& s : kShown) {
+    for (const auto& s : shown()) {
       const auto& x = all.at(s.output, r);
       for (const double q : {0.1, 0.5, 0.9})
         put(fmt::format("futures.{}.{}.p{:g}", month_at(a, r), s.key, q * 100), fmt::format("{} at {}", s.label, month_at(a, r)), s.unit,
@@ -442,7 +254,8 @@ void add_values(Document& d, const ForecastAnswers& a, const Sorted& all, const 
   put("verdict.break_even_elasticity_compute", "break-even elasticity of compute", "", quantile_sorted(v.break_even_compute, 0.5), kFit);
   put("verdict.break_even_elasticity_hbm", "break-even elasticity of HBM", "", quantile_sorted(v.break_even_hbm, 0.5), kFit);
   put("verdict.elasticity", "long-run elasticity in July 2026", "", quantile_sorted(v.elasticity, 0.5), kFit);
-  put("start.segments_T_per_day", "segment estimates", "T/day", a.drawn.start.segments * 1e-12, {"assumed", "sum of segments", "catalog/demand/segments.yaml"});
+  put("start.segments_T_per_day", "segment estimates", "T/day", a.drawn.start.segments * 1e-12,
+      {"assumed", "sum of segments", "catalog/demand/segments.yaml"});
   put("start.reports_T_per_day", "reports carried forward", "T/day", a.drawn.start.reports * 1e-12, kFit);
   put("start.used_T_per_day", "start of the paths", "T/day", a.drawn.start.used * 1e-12, kFit);
   put("chain.gap", "serving time of the world over what the tiers' deployments need", "x", a.gap, {"derived", "engine::gap_of", ""});
@@ -453,12 +266,13 @@ void add_values(Document& d, const ForecastAnswers& a, const Sorted& all, const 
 }
 
 void add_charts(Document& d, const ForecastAnswers& a, const Sorted& all) {
-  for (const auto& s : kShown) {
-    const bool fan = s.output == Output::tokens || s.output == Output::spend || s.output == Output::accelerators || s.output == Output::hbm ||
-                     s.output == Output::power || s.output == Output::capex;
+  for (const auto& s : shown()) {
+    const bool fan = s.output == Output::tokens || s.output == Output::spend || s.output == Output::accelerators ||
+                     s.output == Output::hbm || s.output == Output::power || s.output == Output::capex;
     if (!fan) continue;
     const bool past = s.output == Output::tokens || s.output == Output::spend;
-    report::Chart c{std::string(s.key), fmt::format("{}, {}", s.label, s.unit), "fan", "year", s.unit, false, s.output != Output::capex, {}, {}};
+    report::Chart c{
+        std::string(s.key), fmt::format("{}, {}", s.label, s.unit), "fan", "year", s.unit, false, s.output != Output::capex, {}, {}};
     for (const double q : {0.5, 0.025, 0.975, 0.1, 0.9, 0.25, 0.75}) c.series.push_back({fmt::format("{:g} %", q * 100), {}, {}});
     for (std::size_t r = past ? 0 : anchor_record(a); r < a.paths.months.size(); ++r) {
       const auto& x = all.at(s.output, r);
@@ -484,38 +298,45 @@ Document page_of(const ForecastAnswers& a) {
   const std::size_t last = a.paths.months.size() - 1, first = anchor_record(a);
   const auto at = [&](Output o, std::size_t r) { return range(all.at(o, r)); };
   d.answer = {
-      {"Tokens", fmt::format("{} T a day in July 2026, {} in {}; spending {} bn USD a year", at(Output::tokens, first), at(Output::tokens, last),
-                             month_at(a, last), at(Output::spend, last))},
-      {"Fleet", fmt::format("{} M H100-equivalents in service by {}, {} GW, {} EB of HBM in use", at(Output::accelerators, last), month_at(a, last),
-                            at(Output::power, last), at(Output::hbm, last))},
-      {"Jevons", fmt::format("P(compute wanted rises) {:.0f} %, P(HBM for serving rises) {:.0f} %. Because of efficiency: compute {:.0f} %, HBM {:.0f} %. "
-                             "Break-even elasticity {:.2f} for compute, {:.2f} for HBM, against {:.2f} assumed; {} decides",
-                             v.rises_compute * 100, v.rises_hbm * 100, v.jevons_compute * 100, v.jevons_hbm * 100, quantile_sorted(v.break_even_compute, 0.5),
-                             quantile_sorted(v.break_even_hbm, 0.5), quantile_sorted(v.elasticity, 0.5), v.decides_sign)},
+      {"Tokens", fmt::format("{} T a day in July 2026, {} in {}; spending {} bn USD a year", at(Output::tokens, first),
+                             at(Output::tokens, last), month_at(a, last), at(Output::spend, last))},
+      {"Fleet", fmt::format("{} M H100-equivalents in service by {}, {} GW, {} EB of HBM in use", at(Output::accelerators, last),
+                            month_at(a, last), at(Output::power, last), at(Output::hbm, last))},
+      {"Jevons",
+       fmt::format(
+           "P(compute wanted rises) {:.0f} %, P(HBM for serving rises) {:.0f} %. Because of efficiency: compute {:.0f} %, HBM {:.0f} %. "
+           "Break-even elasticity {:.2f} for compute, {:.2f} for HBM, against {:.2f} assumed; {} decides",
+           v.rises_compute * 100, v.rises_hbm * 100, v.jevons_compute * 100, v.jevons_hbm * 100, quantile_sorted(v.break_even_compute, 0.5),
+           quantile_sorted(v.break_even_hbm, 0.5), quantile_sorted(v.elasticity, 0.5), v.decides_sign)},
       {"Unknown", not_separable(a)}};
-  d.tables = {futures_table(a, all), verdict_table(a, v), sobol_table(a, v), split_table(a), segment_table(a), prior_table(a),
-              event_table(a),   vertical_table(a, all),   fan_table(a, all),     resource_table(a)};
+  d.tables = {futures_table(a, all), verdict_table(a, v), sobol_table(a, v),      split_table(a),    segment_table(a),
+              prior_table(a),        event_table(a),      vertical_table(a, all), fan_table(a, all), resource_table(a)};
   add_values(d, a, all, v);
   add_charts(d, a, all);
   for (const auto* f : a.scenario.facts)
     d.facts.push_back({std::string(f->thing), std::string(f->key), std::string(f->text), std::string(catalog::name(f->kind)),
-                       std::string(catalog::name(f->confidence)), std::string(f->source.empty() ? f->why : f->source), std::string(f->date)});
-  d.notes = {start_note(a),
-             fmt::format("Serving: the world spends {:.0f} times the accelerator time that the cheapest deployments of the four tiers need (table resources): larger "
-                         "closed models, peaks, slack. The forecast carries this factor forward unchanged.",
-                         a.gap)};
+                       std::string(catalog::name(f->confidence)), std::string(f->source.empty() ? f->why : f->source),
+                       std::string(f->date)});
+  d.notes = {start_note(a), fmt::format("Serving: the world spends {:.0f} times the accelerator time that the cheapest deployments of the "
+                                        "four tiers need (table resources): larger "
+                                        "closed models, peaks, slack. The forecast carries this factor forward unchanged.",
+                                        a.gap)};
   if (a.theta_low)
-    d.notes.push_back(fmt::format("theta, the share of cache memory in a token's cost, is {:.3f} to {:.3f} between the tiers' deployments (table resources): "
-                                  "the less it is, the less a memory saving lowers prices and the more elastic demand must be for HBM to gain from it.",
-                                  *a.theta_low, *a.theta_high));
-  d.notes.push_back("Training and research are a share of the fleet that declines slowly; they follow serving and not the price of compute.");
-  d.notes.push_back(fmt::format("Out of range if: growth at constant price stays above 3 ln a year for a year, or one source needs a bias above 0.7 ln. Momentum in July 2026, common: {:+.2f} ln a year in the median.",
-                                [&] {
-                                  std::vector<double> x;
-                                  for (const auto& in : a.drawn.inputs) x.push_back(in.momentum.common);
-                                  std::sort(x.begin(), x.end());
-                                  return quantile_sorted(x, 0.5);
-                                }()));
+    d.notes.push_back(fmt::format(
+        "theta, the share of cache memory in a token's cost, is {:.3f} to {:.3f} between the tiers' deployments (table resources): "
+        "the less it is, the less a memory saving lowers prices and the more elastic demand must be for HBM to gain from it.",
+        *a.theta_low, *a.theta_high));
+  d.notes.push_back(
+      "Training and research are a share of the fleet that declines slowly; they follow serving and not the price of compute.");
+  d.notes.push_back(
+      fmt::format("Out of range if: growth at constant price stays above 3 ln a year for a year, or one source needs a bias above 0.7 ln. "
+                  "Momentum in July 2026, common: {:+.2f} ln a year in the median.",
+                  [&] {
+                    std::vector<double> x;
+                    for (const auto& in : a.drawn.inputs) x.push_back(in.momentum.common);
+                    std::sort(x.begin(), x.end());
+                    return quantile_sorted(x, 0.5);
+                  }()));
   return d;
 }
 

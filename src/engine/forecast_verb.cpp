@@ -49,7 +49,8 @@ double gap_of(const ForecastAnswers& a, const market::Resources& resources) {
   }
   const double scale = a.drawn.start.used / total;
   const auto& p = a.scenario.priors;
-  return (1 - p[market::Param::nontoken_share].at(0)) * a.scenario.fleet.stock * p[market::Param::utilisation].at(0) * 86400 / (need * scale);
+  return (1 - p[market::Param::nontoken_share].at(0)) * a.scenario.fleet.stock * p[market::Param::utilisation].at(0) * 86400 /
+         (need * scale);
 }
 
 std::vector<int> recorded_months(int last) {
