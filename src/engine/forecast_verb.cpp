@@ -92,6 +92,9 @@ Result<Outcome> run_forecast(Context& c) {
   JEVONS_TRY(const auto answers, forecast(c));
   Outcome o;
   o.document = page_of(*answers);
+  if (c.wants_files) {
+    for (const auto& chart : o.document.charts) o.files.push_back({chart.name + ".svg", report::to_svg(chart)});
+  }
   return o;
 }
 

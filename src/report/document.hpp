@@ -74,6 +74,8 @@ std::string to_page(const Document&, bool colour, bool explain);
 std::string to_text(const Table&, bool colour);
 /// RFC 4180 CSV with a header line; absent cells are empty.
 std::string to_csv(const Table&);
+/// A fan or line chart as an SVG image. Values that a logarithmic axis cannot show are left out.
+std::string to_svg(const Chart&);
 /// A self-contained HTML page that reads nothing but the result JSON inside it. `result` is to_json(document).
 std::string to_html(const nlohmann::ordered_json& result);
 
