@@ -307,7 +307,7 @@ JEVONS_LANES void step_fleet(Block& b, const Fleet& f, int month, bool scarcity,
 
 // What owners order: to close the gap to expected demand, and what wears out, within the capital there is.
 JEVONS_LANES void step_orders(Block& b, const Fleet& f, int month) {
-  const double years = (month - kAnchorMonth) * kMonth, keep = std::exp(-kMonth / f.life_years);
+  const double years = (month - kAnchorMonth) * kMonth;
   for (std::size_t l = 0; l < kLanes; l += kWide) {
     const V needed = load(&b.needed[l]), stock = load(&b.stock[l]), before = load(&b.growth[l]);
     const V now = month == kAnchorMonth ? all(kGrowthAtAnchor) : before + (12 * lane_log(needed / load(&b.demand_before[l])) - before) / 12;
@@ -322,8 +322,6 @@ JEVONS_LANES void step_orders(Block& b, const Fleet& f, int month) {
     const V ordered = least(most(wish, all(0)), affordable);
     store(&b.ordered[l], ordered);
     store(&b.order_usd[l], ordered * price);
-    store(&b.stock[l], stock * keep);
-    store(&b.watts[l], load(&b.watts[l]) * keep);
     store(&b.added_watts[l], f.watts_per_h100e * lane_exp(-load(&b.hardware_gain[l]) * (f.power_gain_share * years)));
     const V capex = load(&b.capex_growth[l]) * load(&b.capex_fade[l]);
     store(&b.capex_growth[l], capex);
@@ -332,15 +330,16 @@ JEVONS_LANES void step_orders(Block& b, const Fleet& f, int month) {
 }
 
 // Vintages: orders of this month join the queue, those whose lead time is over join the stock.
-void step_vintages(Block& b, int month) {
+void step_vintages(Block& b, const Fleet& f, int month) {
+  const double keep = std::exp(-kMonth / f.life_years);
   for (std::size_t l = 0; l < kLanes; ++l) {
     const int now = month % kPipeline;
     const double arrived = b.pipeline[l][std::size_t(now)];
     b.pipeline[l][std::size_t(now)] = 0;
     b.pipeline[l][std::size_t((month + b.lead[l]) % kPipeline)] += b.ordered[l];
     b.waiting[l] += b.ordered[l] - arrived;
-    b.stock[l] += arrived;
-    b.watts[l] += arrived * b.added_watts[l];
+    b.stock[l] = b.stock[l] * keep + arrived;
+    b.watts[l] = b.watts[l] * keep + arrived * b.added_watts[l];
   }
 }
 
@@ -415,7 +414,7 @@ void run_block(Paths& p, const World& w, std::span<const PathInput> inputs, std:
     step_fleet(b, w.fleet, month, on.scarcity && month > kAnchorMonth, on.budgets && month > kAnchorMonth);
     if (month >= kAnchorMonth) step_orders(b, w.fleet, month);
     if (r < p.months.size() && p.months[r] == month) record(p, b, w.fleet, r++, first, lanes);
-    if (month >= kAnchorMonth) step_vintages(b, month);
+    if (month >= kAnchorMonth) step_vintages(b, w.fleet, month);
   }
 }
 
