@@ -20,7 +20,7 @@ class Cli(unittest.TestCase):
         self.assertRegex(run("--version").stdout, r"^jevons \d+\.\d+\.\d+\n$")
         overview = run("--help")
         self.assertEqual(overview.returncode, 0)
-        for verb in ("run", "simulate", "datacenter", "model", "fabric", "validate", "catalog"):
+        for verb in ("run", "simulate", "datacenter", "model", "fabric", "forecast", "claims", "backtest", "validate", "catalog"):
             self.assertIn(verb, overview.stdout)
             text = run(verb, "--help")
             self.assertEqual(text.returncode, 0)
@@ -35,7 +35,8 @@ class Cli(unittest.TestCase):
 
     def test_page_fits_a_terminal(self):
         for example in sorted((SOURCE / "examples").glob("*.yaml")):
-            page = run("run", str(example), "--explain")
+            words = ("forecast", "--paths", "512", "--draws", "512") if example.name.startswith("forecast") else ("run",)
+            page = run(*words, str(example), "--explain")
             self.assertEqual(page.returncode, 0)
             width = max(len(line) for line in page.stdout.splitlines() if str(SOURCE) not in line)
             self.assertLessEqual(width, 100, example)
@@ -54,6 +55,56 @@ class Cli(unittest.TestCase):
             if "./config.json" in words:  # stands for a reader's own file
                 words[words.index("./config.json")] = "qwen3-8b"
             self.assertEqual(run(*words, cwd=SOURCE).returncode, 0, words)
+
+    def test_forecast(self):
+        few = ("--paths", "256", "--draws", "256")
+        first = run("forecast", *few, "--format", "json")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        verdict = json.loads(first.stdout)["values"]["verdict"]
+        for key in ("p_compute_rises", "p_hbm_rises", "p_efficiency_raises_compute"):
+            self.assertTrue(0 <= verdict[key] <= 1, key)
+        self.assertEqual(first.stdout, run("forecast", *few, "--format", "json").stdout)
+        self.assertNotEqual(first.stdout, run("forecast", *few, "--format", "json", "--seed", "2").stdout)
+        page = run("forecast", *few).stdout
+        self.assertIn("Data cannot separate the response to price from growing capability", " ".join(page.split()))
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "out"
+            self.assertEqual(run("forecast", *few, "-o", str(out)).returncode, 0)
+            self.assertIn('"type":"fan"', (out / "report.html").read_text())
+            self.assertIn("tokens_T_per_day", (out / "fan.csv").read_text())
+            self.assertIn("<svg", (out / "tokens_T_per_day.svg").read_text())
+            yaml = pathlib.Path(folder) / "bad.yaml"
+            for text, what in (("horizon: 2025\n", "before the data end"),
+                               ("segments: {chat: {fresh: 0.9}}\n", "sum to"),
+                               ("segments: {chats: {tokens: 1}}\n", "unknown key"),
+                               ("segments: {chat: {china: 1.5}}\n", "1.5"),
+                               ("tiers: {mid: {output: -1}}\n", "-1"),
+                               ("tiers: {mid: {accelerator: h900}}\n", "h900"),
+                               ("tiers: {mid: {model: deepseek-v4-pro, accelerator: rtx-4090}}\n", "cannot serve"),
+                               ("priors: {pass_through: {low: 2, high: 1}}\n", "no range"),
+                               ("priors: {overhead: {low: -1, high: 1}}\n", "positive")):
+                yaml.write_text(text)
+                bad = run("forecast", *few, str(yaml), "-o", str(pathlib.Path(folder) / "none"))
+                self.assertEqual(bad.returncode, 2, text)
+                self.assertIn(what, bad.stderr, text)
+                self.assertFalse((pathlib.Path(folder) / "none").exists())
+
+    def test_claims(self):
+        got = json.loads(run("claims", "--format", "json").stdout)
+        self.assertEqual(len(got["tables"]["claims"]), 68)
+        verdicts = {row["id"]: row["verdict"] for row in got["tables"]["claims"]}
+        self.assertEqual(verdicts["K16"], "contradicted")
+        self.assertEqual(verdicts["K04"], "ambiguous")
+        self.assertLessEqual(max(map(len, run("claims").stdout.splitlines())), 100)
+
+    def test_backtest(self):
+        got = json.loads(run("backtest", "--samples", "1024", "--draws", "512", "--format", "json").stdout)
+        self.assertEqual(list(got)[:6], ["n", "crps", "baseline_best_crps", "coverage50", "coverage80", "coverage95"])
+        self.assertEqual(got["n"], 41)
+        self.assertEqual(len(got["targets"]), 41)
+        self.assertLess(got["crps"], 0.6)
+        self.assertAlmostEqual(got["baseline_best_crps"], 0.667, 3)
+        self.assertLess(got["strict"]["n"], 41)
 
     SMALL = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "h100-sxm", "--isl", "1000", "--osl", "200")
 

@@ -18,6 +18,12 @@
 
 namespace jevons::engine {
 
+Result<Outcome> run_backtest(Context& c);    // backtest_verb.cpp
+std::span<const OptionSpec> backtest_options();
+Result<Outcome> run_forecast(Context& c);  // forecast_verb.cpp
+Result<Outcome> run_claims(Context& c);    // claims_verb.cpp
+std::span<const OptionSpec> forecast_options();
+
 namespace {
 
 Result<Outcome> run_scenario(Context& c) {
@@ -389,15 +395,36 @@ const Verb kVerbs[] = {
      1,
      {},
      run_datacenter},
+    {"forecast",
+     "[SCENARIO.yaml]",
+     "Futures of tokens, spending, accelerators, HBM, power and capital to 2032, and whether efficiency raises or lowers them.\nWhat a "
+     "token takes comes from the cheapest deployment of a model per tier; everything has a default.",
+     "  jevons forecast\n  jevons forecast examples/forecast-cheap-memory.yaml -o out    # fan charts in out/report.html\n"
+     "  jevons forecast --set segments.code_agent.growth=0.5 --set tiers.open.model=deepseek-v3.2 --format json\n",
+     0,
+     1,
+     {},
+     run_forecast},
+    {"claims",
+     "",
+     "Work out what is said about tokens, prices and compute, and judge it: holds, holds only if, contradicted, ambiguous.",
+     "  jevons claims\n  jevons claims --format json\n  jevons claims -o out    # sources and evidence in out/evidence.csv\n",
+     0,
+     0,
+     {},
+     run_claims},
+    {"backtest", "", "Fit the demand model at past dates and score it on what came after, against four naive forecasts.",
+     "  jevons backtest\n  jevons backtest --ablation -o out    # what each mechanism earns\n  jevons backtest --format json\n", 0, 0,
+     backtest_options(), run_backtest},
     {"validate", "CASES.csv|RUN_requests.jsonl",
      "Run measured serving points, or the log of a vLLM run request by request, through the model and print how far off it is.",
      "  jevons validate cases.csv\n  jevons validate cases.csv --format json\n  jevons validate cases.csv -o out    # every case, and a "
      "chart\n  jevons validate llama_requests.jsonl --profile rtx4090_tp1_attention.csv.gz\n",
      1, 1, replay_options(), run_validate},
     {"bench",
-     "[serve-w1|serve-w2|serve-w3]",
-     "Time the simulator on its reference workloads.",
-     "  jevons bench serve-w1\n",
+     "[serve-w1|serve-w2|serve-w3|market]",
+     "Time the simulator on its reference workloads, or the paths of a forecast.",
+     "  jevons bench serve-w1\n  jevons bench market    # 65,536 paths x 108 months x 9 segments\n",
      0,
      1,
      {},
@@ -422,6 +449,7 @@ std::span<const Verb> verbs() {
     for (auto& verb : v) {
       if (verb.name == "fabric") verb.options = fabric_options();
       if (verb.name == "datacenter") verb.options = datacenter_options();
+      if (verb.name == "forecast") verb.options = forecast_options();
     }
     return v;
   }();
