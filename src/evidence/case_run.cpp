@@ -39,8 +39,8 @@ Result<double> fraction_flag(const Case& c, std::string_view name, double fallba
   return v;
 }
 
-// Cache format of a run that does not state it: fp8 where weights are quantized and the engine is TensorRT-LLM or the chip Blackwell,
-// bf16 otherwise. Of the rules tried it agrees best with measured times and capacities, better than the launch flags themselves.
+// Cache format of a run that does not state it, as its times show it: fp8 where weights are quantized and the engine is TensorRT-LLM or the
+// chip Blackwell, bf16 otherwise. Of the rules tried it agrees best with measured times, better than the launch flags themselves.
 Result<model::CacheFormat> cache_format_of(const Case& c, const catalog::Accelerator& chip) {
   if (!c.kv_cache.empty()) {
     const auto f = model::parse_cache_format(c.kv_cache);
@@ -50,6 +50,12 @@ Result<model::CacheFormat> cache_format_of(const Case& c, const catalog::Acceler
   const bool quantized = c.weights != "bf16" && c.weights != "fp16" && !c.weights.empty();
   const bool blackwell = chip.thing->attribute("kernel_constants") == "blackwell";
   return quantized && (blackwell || c.engine == "trtllm") ? model::CacheFormat::fp8 : model::CacheFormat::bf16;
+}
+
+// What its blocks are counted in: the launch flag, where there is one. On Hopper, vLLM's fp8 cache takes half the room but no less time.
+model::CacheFormat capacity_format_of(const Case& c, model::CacheFormat in_time) {
+  if (!c.kv_cache.empty()) return in_time;
+  return flag(c, "kv-cache-dtype").starts_with("fp8") ? model::CacheFormat::fp8 : in_time;
 }
 
 // Flags that say how the engine is run but not how it schedules.
@@ -105,7 +111,17 @@ Result<traffic::Workload> workload_of(const Case& c, int concurrency, std::size_
   spec.classes.push_back(std::move(users));
   traffic::Workload w;
   JEVONS_TRY(w.requests, traffic::generate(spec, Seed{1}));
-  w.load = traffic::ClosedLoad{.concurrency = concurrency};
+  traffic::ClosedLoad load{.concurrency = concurrency};
+  if (c.lengths == "fixed") {
+    // Requests of one length that start at once would stay in step for ever; no served load does. The first of each slot is cut to a random
+    // rest, as one finds it in a running service, and not counted.
+    load.uncounted = std::size_t(concurrency);
+    Stream rest(Seed{1}, 0, Draw::output_length, 1);
+    for (std::size_t i = 0; i < std::min(load.uncounted, w.requests.size()); ++i) {
+      w.requests.output_tokens[i] = 1 + std::int32_t(rest.uniform() * double(w.requests.output_tokens[i] - 1));
+    }
+  }
+  w.load = load;
   return w;
 }
 
@@ -133,7 +149,9 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
     if (!prefill) return fail(at(c, "prefill_tp", prefill.error()));
     p.prefill_time = std::make_unique<step::StepTime>(*prefill);
   }
-  p.cache = serve::cache_blocks(*p.subject, p.placement, p.policy.block_size);
+  step::Subject held_as = *p.subject;
+  held_as.cache = model::cache_groups(*p.model, capacity_format_of(c, p.subject->cache_format));
+  p.cache = serve::cache_blocks(held_as, p.placement, p.policy.block_size);
   const double whole = std::ceil(c.isl + c.osl);
   const auto held = serve::capped_blocks(p.cache.capped, std::int64_t(whole));
   if (double(p.cache.blocks - held) * p.policy.block_size < whole) {
@@ -151,16 +169,21 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
   return p;
 }
 
-Result<Prediction> simulate(const Prepared& p, const step::StepTime& time) {
+Result<Prediction> simulate(const Prepared& p, const step::Served& served) {
+  const step::StepTime time = p.time->with(served);
   const Case& c = *p.of;
   const int concurrency = int(std::lround(p.concurrency));
-  JEVONS_TRY(traffic::Workload w, workload_of(c, concurrency, c.disaggregated ? traffic::benchmark_requests(concurrency) : c.num_requests));
+  JEVONS_TRY(traffic::Workload w, workload_of(c, concurrency,
+                                              c.disaggregated ? traffic::benchmark_requests(concurrency)
+                                                              : std::max(c.num_requests, std::size_t(concurrency) * 2)));
   serve::EnginePolicy policy = p.policy;
-  policy.host_constant = traffic::SimTime(0.02 * 1e9);
+  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
+  policy.host_constant = traffic::SimTime(time.served()[kHost[std::size_t(policy.engine)]] * 1e9);
   const int ranks = p.placement.dp;
   step::FormOptions options;
   options.max_batch = std::min(policy.max_num_seqs, concurrency);
   options.max_tokens = policy.max_num_batched_tokens;
+  options.prefill_floor = time.prefill_floor();
   options.max_context = std::int64_t(c.nominal_isl + c.nominal_osl) + 64;
   const step::StepForm form = step::form_of(time, options);
   policy.max_num_seqs = options.max_batch;

@@ -2,6 +2,7 @@
 // One measured serving point as a deployment of the simulator: the same step times, cache blocks, engine rules and closed loop as a user's
 // run.
 #include <memory>
+#include <span>
 
 #include "evidence/cases.hpp"
 #include "serve/cache_blocks.hpp"
@@ -34,7 +35,7 @@ struct Prepared {
 
 /// Errors of this one case, with row, column and value: unknown names, a placement that does not divide, no room for one sequence.
 Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c);
-/// The simulated benchmark. `time`: step times to use, of the prepared case or variants of them.
-Result<Prediction> simulate(const Prepared& p, const step::StepTime& time);
+/// The simulated benchmark under these constants.
+Result<Prediction> simulate(const Prepared& p, const step::Served& served);
 
 }  // namespace jevons::evidence

@@ -4,11 +4,10 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <mutex>
 
 #include "base/stats.hpp"
+#include "evidence/fit.hpp"
 
 namespace jevons::evidence {
 namespace {
@@ -58,45 +57,87 @@ Validation::Metrics scores(const Samples& s) {
 
 namespace {
 
-Result<Prediction> predict(const catalog::Catalog& catalog, const Case& c) {
-  JEVONS_TRY(const Prepared p, prepare(catalog, c));
-  return simulate(p, *p.time);
+const std::string& group_of(const Case& c, LeaveOut by) {
+  return by == LeaveOut::model ? c.model : by == LeaveOut::accelerator ? c.accelerator : c.engine;
+}
+
+std::vector<Prepared> prepare_all(const catalog::Catalog& catalog, const Cases& cases, std::vector<std::string>& refused) {
+  std::vector<std::optional<Result<Prepared>>> tried(cases.cases.size());
+  tbb::parallel_for(std::size_t{0}, tried.size(), [&](std::size_t i) { tried[i] = prepare(catalog, cases.cases[i]); });
+  std::vector<Prepared> ready;
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    if (*tried[i])
+      ready.push_back(std::move(**tried[i]));
+    else
+      refused.push_back(fmt::format("{}: {}", cases.cases[i].id, tried[i]->error().message()));
+  }
+  return ready;
+}
+
+std::vector<char> aggregated_of(std::span<const Prepared> ready) {
+  std::vector<char> yes(ready.size());
+  for (std::size_t i = 0; i < ready.size(); ++i) yes[i] = !ready[i].of->disaggregated;
+  return yes;
+}
+
+// Each group of cases predicted with constants that never saw it.
+std::vector<Prediction> left_out(std::span<const Prepared> ready, const step::Served& shipped, const ValidateOptions& o) {
+  constexpr int kRounds = 3;
+  const auto say = [&](double share) {
+    if (o.progress) o.progress(share);
+  };
+  const std::vector<char> aggregated = aggregated_of(ready);
+  const Sensitivities moves = sensitivities(ready, aggregated, shipped, [&](double done) { say(0.6 * done); });
+  std::map<std::string, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < ready.size(); ++i) groups[group_of(*ready[i].of, o.leave_out)].push_back(i);
+  std::vector<Prediction> out(ready.size());
+  std::size_t done = 0;
+  for (const auto& [name, members] : groups) {
+    std::vector<char> used = aggregated, scored(ready.size());
+    for (const std::size_t i : members) used[i] = 0, scored[i] = 1;
+    const step::Served constants = fit(ready, used, step::Served::priors(), moves, kRounds);
+    const auto predicted = predict_all(ready, constants, scored);
+    for (const std::size_t i : members) out[i] = predicted[i];
+    say(0.6 + 0.4 * double(++done) / double(groups.size()));
+  }
+  return out;
+}
+
+step::Served refitted(std::span<const Prepared> ready, const ValidateOptions& o) {
+  constexpr int kRounds = 3;
+  const std::vector<char> used = aggregated_of(ready);
+  step::Served now = step::Served::priors();
+  for (int round = 0; round < kRounds; ++round) {
+    const Sensitivities moves = sensitivities(ready, used, now, [&](double done) {
+      if (o.progress) o.progress((round + done) / kRounds);
+    });
+    now = fit(ready, used, now, moves, 2);
+  }
+  return now;
 }
 
 }  // namespace
 
-Validation validate(const catalog::Catalog& catalog, const Cases& cases, const std::function<void(double)>& progress) {
+Result<Validation> validate(const catalog::Catalog& catalog, const Cases& cases, const ValidateOptions& options) {
   Validation v;
   v.refused = cases.passed_over;
-  std::vector<std::optional<Result<Prediction>>> done(cases.cases.size());
-  std::atomic<std::size_t> count{0};
-  std::mutex speaking;
-  tbb::parallel_for(std::size_t{0}, cases.cases.size(), [&](std::size_t i) {
-    done[i] = predict(catalog, cases.cases[i]);
-    const std::size_t n = ++count;
-    if (progress && n % 16 == 0) {
-      const std::lock_guard lock(speaking);
-      progress(double(n) / double(done.size()));
-    }
-  });
+  const std::vector<Prepared> ready = prepare_all(catalog, cases, v.refused);
+  JEVONS_TRY(const step::Served shipped, step::Served::read(catalog));
+  if (options.refit) v.fitted = refitted(ready, options);
+  const step::Served constants = v.fitted.value_or(shipped);
+  v.rows = options.leave_out == LeaveOut::nothing ? predict_all(ready, constants) : left_out(ready, constants, options);
   Samples all, apart;
   std::map<std::string, std::map<std::string, Samples>> groups;
-  for (std::size_t i = 0; i < done.size(); ++i) {
-    const Case& c = cases.cases[i];
-    const auto& p = *done[i];
-    if (!p) {
-      v.refused.push_back(fmt::format("{}: {}", c.id, p.error().message()));
-      continue;
-    }
-    v.rows.push_back(*p);
+  for (const Prediction& p : v.rows) {
+    const Case& c = *p.of;
     if (c.disaggregated) {
-      add(apart, *p);
+      add(apart, p);
       continue;
     }
-    add(all, *p);
-    add(groups["model"][c.model], *p);
-    add(groups["accelerator"][c.accelerator], *p);
-    add(groups["engine"][c.engine], *p);
+    add(all, p);
+    add(groups["model"][c.model], p);
+    add(groups["accelerator"][c.accelerator], p);
+    add(groups["engine"][c.engine], p);
   }
   v.metrics = scores(all);
   v.disaggregated = scores(apart);

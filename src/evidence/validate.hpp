@@ -19,11 +19,19 @@ struct Validation {
   std::vector<Prediction> rows;
   std::vector<std::string> refused;
   using Metrics = std::map<std::string, Score>;              // tpot_ms_mean, output_tok_s, ttft_ms_mean
+  std::optional<step::Served> fitted;                        // on all cases, with `refit`
   Metrics metrics;                                           // aggregated cases
   Metrics disaggregated;                                     // the others, apart
   std::map<std::string, std::map<std::string, Metrics>> by;  // "model", "accelerator", "engine"
 };
-/// Every case, in parallel; the same bytes on any number of threads. progress: called now and then with the share done.
-Validation validate(const catalog::Catalog& catalog, const Cases& cases, const std::function<void(double)>& progress = {});
+/// Leaves what out of the fit of the constants before it is scored.
+enum class LeaveOut : std::uint8_t { nothing, model, accelerator, engine };
+struct ValidateOptions {
+  LeaveOut leave_out = LeaveOut::nothing;
+  bool refit = false;                         // fit the constants on all cases first
+  std::function<void(double)> progress = {};  // called now and then with the share done
+};
+/// Every case, in parallel; the same bytes on any number of threads.
+Result<Validation> validate(const catalog::Catalog& catalog, const Cases& cases, const ValidateOptions& options = {});
 
 }  // namespace jevons::evidence
