@@ -75,6 +75,12 @@ Result<serve::EnginePolicy> policy_of(const Case& c, const catalog::Accelerator&
   // The run happened, so its longest prompt and its sequences fitted into a step.
   if (!p.chunked_prefill) p.max_num_batched_tokens = std::max(p.max_num_batched_tokens, std::int32_t(c.nominal_isl) + 64);
   if (!p.prefill_first) p.max_num_seqs = std::min(p.max_num_seqs, p.max_num_batched_tokens);
+  if (ranks > 1 && p.engine == serve::Engine::trtllm && flag(c, "attention_dp_config.enable_balance").empty()) {
+    // Public launch scripts of TensorRT-LLM benchmarks turn balance on with attention data parallelism, and wait for 60 passes.
+    p.adp_balance = true;
+    p.adp_timeout_iters = 60;
+    p.adp_batching_wait_iters = 0;
+  }
   p = serve::of_one_rank(p, ranks);
   const auto ok = serve::checked(p);
   if (!ok) return fail(at(c, "engine_args", ok.error()));
@@ -97,6 +103,7 @@ Result<void> describe_model(const catalog::Catalog& catalog, const Case& c, Prep
   s.weights = *weights;
   s.weight_bytes = model::weight_bytes(*p.model, s.parameters, s.weights);
   s.chip = catalog::accelerator(**chip);
+  s.engine = c.engine;
   JEVONS_TRY(s.cache_format, cache_format_of(c, s.chip));
   s.cache = model::cache_groups(*p.model, s.cache_format);
   return {};

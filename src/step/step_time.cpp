@@ -80,7 +80,8 @@ constexpr double kMeasuredStream = 0.855;  // achieved share of memory bandwidth
 constexpr std::array kOperands{Operand::bf16, Operand::fp8, Operand::fp4, Operand::int8};
 
 // moe: ending of the constants' names for the experts' format.
-Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::string_view moe) {
+Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::string_view moe,
+                                       std::string_view engine) {
   KernelConstants c{};
   const std::string_view own = chip.thing->attribute("kernel_constants");
   c.borrowed = own.empty();
@@ -104,13 +105,18 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
   c.moe_flop = value("moe_flop_" + e);
   c.moe_half_width = value("moe_half_width_" + e);
   c.moe_token = value("moe_token_" + e);
-  for (int i = 0; i < 3; ++i) {
-    const std::string n = std::to_string(2 << i);
-    c.allreduce_alpha[i] = value("allreduce_alpha_" + n);
-    c.allreduce_beta[i] = value("allreduce_beta_" + n);
-    c.allreduce_kink[i] = value("allreduce_kink_" + n);
-  }
   c.allreduce_link = value("allreduce_link");
+  JEVONS_TRY(const catalog::Thing* reduce, catalog.find(catalog::Section::efficiency, "all-reduce"));
+  for (std::size_t row = 0; row < reduce->series.rows(); ++row) {
+    const auto& r = reduce->series;
+    if (r.text(row, "kernels") != constants_name(chip) || r.text(row, "engine") != engine) continue;
+    const auto number = [&](std::string_view column) { return r.number(row, column).value_or(0); };
+    c.allreduce[number("ranks") <= 2   ? 0
+                : number("ranks") <= 4 ? 1
+                                       : 2] = {number("floor_us") * 1e-6, number("kink_us") * 1e-6, number("kink_mb") * 1e6,
+                                               number("us_per_mb") * 1e-12};
+  }
+  if (c.allreduce[0].floor == 0) missing = "the all-reduce of engine " + std::string(engine);
   if (!missing.empty()) return bad_input(std::string(t.file), "lacks " + missing, "every constant of the step-time form");
   const catalog::Thing* band = c.thing;
   if (c.borrowed) {
@@ -158,7 +164,7 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
                     : experts == "fp4" ? blackwell ? Fit::moe_fraction_blackwell_fp4 : Fit::moe_fraction_hopper_mxfp4
                     : blackwell        ? Fit::moe_fraction_blackwell_fp8
                                        : Fit::moe_fraction_hopper_fp8;
-  JEVONS_TRY(t.constants_, read_constants(catalog, s.chip, experts));
+  JEVONS_TRY(t.constants_, read_constants(catalog, s.chip, experts, s.engine));
   t.bandwidth_ = s.chip.hbm_bandwidth->value.value();
   // Experts inside one scale-up domain talk over its fabric, wider placements over the network.
   const bool inside = p.tp * p.dp <= s.chip.scaleup_domain.value_or(1);
@@ -198,7 +204,10 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
       kc.small_reductions = 1;
     }
     kc.short_kernels = short_kernels(k.layer.attention) + (k.layer.moe ? 3 : 0);
+    // TensorRT-LLM joins an all-reduce, the residual sum and the norm after it in one kernel (AllReduceFusionOp::RESIDUAL_RMS_NORM).
+    const bool fused = s.engine == "trtllm" && p.tp > 1;
     kc.reductions = (kc.has_attention ? 1 : 0) + (k.layer.dense || k.layer.moe ? 1 : 0);
+    if (fused) kc.short_kernels -= kc.reductions;
     if (const auto& e = k.layer.moe) {
       kc.has_moe = true;
       product(Group::router).kernels += 1;
@@ -245,14 +254,11 @@ double StepTime::all_reduce_seconds(double bytes) const {
   // Measured at 2, 4 and 8 ranks; above 8 the latency grows with the tiers of the domain, as log2 of the ranks.
   const int i = n <= 2 ? 0 : n <= 4 ? 1 : 2;
   const double stretch = n > 8 ? std::log2(double(n)) / 3 : 1;
-  const KernelConstants& c = constants_;
-  const double size = served_[Fit::allreduce_size];
-  const fabric::AllReduce a{Seconds{c.allreduce_alpha[i] * stretch * served_[Fit::allreduce_latency]}, Seconds{c.allreduce_beta[i] * size},
-                            Seconds{c.allreduce_kink[i] * size}};
+  const KernelConstants::AllReduce& a = constants_.allreduce[std::size_t(i)];
   // Chips with slower links than the measured ones take longer in proportion.
-  const double slower = std::max(1.0, c.allreduce_link / link_);
-  const Seconds t = fabric::all_reduce_time(a, Bytes{bytes});
-  return a.alpha.value() + (t - a.alpha).value() * slower;
+  const double slower = std::max(1.0, constants_.allreduce_link / link_);
+  return a.floor * stretch * served_[Fit::allreduce_latency] +
+         (a.kink * bytes / (bytes + a.kink_bytes) + a.per_byte * bytes) * slower * served_[Fit::allreduce_size];
 }
 
 StepTime::Parts StepTime::parts(const Step& x) const {

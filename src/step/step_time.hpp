@@ -17,9 +17,13 @@ struct KernelConstants {
   double band = 0.2;         // 90 % of predictions lie within this relative error
   double weight_stream = 1;  // factor on the achieved share of memory bandwidth
   double dispatch_alpha, dispatch_fraction;
-  std::array<double, 4> gemm_floor, gemm_fraction;                                  // by operand, as model::WeightFormat counts them
-  double moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;                // for the formats used
-  double allreduce_alpha[3], allreduce_beta[3], allreduce_kink[3], allreduce_link;  // 2, 4, 8 ranks
+  std::array<double, 4> gemm_floor, gemm_fraction;                    // by operand, as model::WeightFormat counts them
+  double moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;  // for the formats used
+  struct AllReduce {
+    double floor = 0, kink = 0, kink_bytes = 1, per_byte = 0;  // seconds, seconds, bytes, seconds a byte
+  };
+  std::array<AllReduce, 3> allreduce{};  // of the engine, 2, 4 and 8 ranks
+  double allreduce_link;                 // bytes/s on which they were measured
 };
 
 /// What one step does on one replica.
