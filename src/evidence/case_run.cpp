@@ -176,7 +176,12 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
   return p;
 }
 
-Result<Prediction> simulate(const Prepared& p, const step::Served& served) {
+std::optional<double> measured_output(const Case& c) {
+  if (!c.ttft_usable || !c.ttft_s || !c.tpot_s) return std::nullopt;
+  return c.concurrency * c.osl / (*c.ttft_s + (c.osl - 1) * *c.tpot_s);
+}
+
+Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors) {
   const step::StepTime time = p.time->with(served);
   const Case& c = *p.of;
   const int concurrency = int(std::lround(p.concurrency));
@@ -185,12 +190,14 @@ Result<Prediction> simulate(const Prepared& p, const step::Served& served) {
                                                               : std::max(c.num_requests, std::size_t(concurrency) * 2)));
   serve::EnginePolicy policy = p.policy;
   constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
-  policy.host_constant = traffic::SimTime(time.served()[kHost[std::size_t(policy.engine)]] * 1e9);
+  policy.host_constant =
+      traffic::SimTime(time.served()[kHost[std::size_t(policy.engine)]] * (factors != nullptr ? factors->prompt : 1) * 1e9);
   const int ranks = p.placement.dp;
   step::FormOptions options;
   options.max_batch = std::min(policy.max_num_seqs, concurrency);
   options.max_tokens = policy.max_num_batched_tokens;
   options.prefill_floor = time.prefill_floor();
+  if (factors != nullptr) options.decode_factor = factors->decode, options.prompt_factor = factors->prompt;
   options.max_context = std::int64_t(c.nominal_isl + c.nominal_osl) + 64;
   const step::StepForm form = step::form_of(time, options);
   policy.max_num_seqs = options.max_batch;
@@ -208,7 +215,8 @@ Result<Prediction> simulate(const Prepared& p, const step::Served& served) {
   out.fit = std::floor(double(p.cache.blocks) * p.policy.block_size / whole) * ranks;
   out.memory_binds = out.fit < p.concurrency;
   out.preemptions = m.preemptions;
-  out.band = time.constants().band;
+  out.near_limit = out.memory_binds || out.preemptions > 0 || m.kv_peak > 0.9;
+  out.corrected = factors != nullptr;
   return out;
 }
 
