@@ -43,7 +43,7 @@ struct System {
   Vector b{};
   // One residual ln(predicted/measured) with its sensitivities.
   void add(const Vector& moves, double residual, double scale, double weight) {
-    const double r = residual / scale, w = weight / (scale * scale) / std::sqrt(1 + r * r);
+    const double r = residual / scale, w = weight / (scale * scale) / (1 + r * r / 2);
     for (std::size_t i = 0; i < kFits; ++i) {
       for (std::size_t j = 0; j <= i; ++j) a[i][j] += w * moves[i] * moves[j];
       b[i] -= w * moves[i] * residual;
@@ -117,7 +117,7 @@ namespace {
 struct BlockSystem {
   double dd = 0, dp = 0, pp = 0, d = 0, p = 0;
   void add(double by_decode, double by_prompt, double residual, double scale, double weight) {
-    const double r = residual / scale, w = weight / (scale * scale) / std::sqrt(1 + r * r);
+    const double r = residual / scale, w = weight / (scale * scale) / (1 + r * r / 2);
     dd += w * by_decode * by_decode;
     dp += w * by_decode * by_prompt;
     pp += w * by_prompt * by_prompt;
