@@ -192,6 +192,8 @@ def exchange_tables(ops, known):
     per_node = frame.accelerator.map(lambda a: 4 if a.startswith("gb") else 8)
     frame = frame.assign(ranks=frame.node_num * per_node, mode=frame.op_name.map({"ll": "low-latency", "normal": "normal"}))
     copies = {}
+    # The newest release that measured a number of ranks.
+    frame = frame[frame.version == frame.groupby(["accelerator", "mode", "ranks"]).version.transform(lambda v: max(v, key=lambda t: [int(p) for p in t.split(".")]))]
     for (chip, version, mode, ranks), x in groups(frame, ["accelerator", "version", "mode", "ranks"]):
         for leg, size in (("dispatch", 1), ("combine", 2)):
             us = x[f"{leg}_avg_t_us"] if mode == "low-latency" else x[f"{leg}_transmit_us"] + x[f"{leg}_notify_us"].fillna(0)
@@ -206,7 +208,7 @@ def exchange_tables(ops, known):
             )  # fmt: skip
     frame = read(ops, "trtllm_alltoall", known)
     frame = frame.assign(mode=frame.kernel_source.map({"NVLinkOneSided": "one-sided", "NVLinkTwoSided": "two-sided"}))
-    size = {"bfloat16": 2, "fp8": 1, "nvfp4": 0.5625}
+    size = {"bfloat16": 2, "fp8": 1, "nvfp4": 0.5625}  # of a number sent
     for (chip, version, mode, op, dtype, ranks), x in groups(frame, ["accelerator", "version", "mode", "op_name", "moe_dtype", "moe_ep_size"]):
         leg = op.removeprefix("alltoall_").replace("_", "-")
         moved = size[dtype] if leg == "dispatch" else 1 if leg == "combine-low-precision" else 2
