@@ -21,7 +21,6 @@ import operator_forms as forms
 import operator_tables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SOURCE = "operator tables of ai-dynamo/aiconfigurator at 095f58a (Apache-2.0), fitted by tools/fit_operators.py"
 
 
 def chips():
@@ -137,6 +136,12 @@ def main():
             everything = np.concatenate(errors)
             print(f"{family.name:18} ALL {len(everything)} held out rows: {100 * np.median(everything):.1f} / {100 * np.quantile(everything, 0.9):.1f} %")
             write(family, rows, pathlib.Path(args.out))
+    if args.only in (None, "launch"):
+        launch = operator_tables.Family(
+            "launch", "Host launch of one kernel run eagerly", "event time minus kernel time, or eager minus CUDA graph; graphs pay none of it", None, [], None,
+            source="pairs in Frontier's H800 tables and in the all-reduce tables of ai-dynamo/aiconfigurator at 095f58a, by tools/fit_operators.py",
+        )
+        write(launch, operator_tables.launch_rows(pathlib.Path(args.ops)), pathlib.Path(args.out))
 
 
 if __name__ == "__main__":

@@ -220,6 +220,64 @@ def exchange_tables(ops, known):
         )  # fmt: skip
 
 
+def short_tables(ops, known):
+    """Short kernels by themselves: kernel times of Frontier on the H800, layer times of vLLM 0.19 on two workstation cards."""
+    points = []  # chip, op, rows, bytes, seconds
+
+    def add(chip, op, tokens, numbers, us):
+        points.extend((chip, op, float(t), t * n * 2, u * 1e-6) for t, n, u in zip(tokens, numbers, us) if u == u and u > 0)
+
+    for name in ("llama2_7b_dense_example", "Llama-3.1-405B-Instruct-FP8"):
+        x = pd.read_csv(ops / f"frontier_h800_{name}_linear_op_kernel_only.csv.gz")
+        tp, d, i, heads = x.num_tensor_parallel_workers, x.n_embd, x.n_expanded_embd, (x.n_head + x.n_kv_head) * (x.n_embd / x.n_head)
+        for op, column, numbers in (("norm", "input_layernorm", 2 * d), ("activation", "mlp_act", 3 * i / tp), ("rotary", "attn_rope", 2 * heads / tp)):
+            add("h800-sxm", op, x.num_tokens, numbers, 1e3 * x[f"time_stats.{column}.median"])
+    shapes = {"Llama-3.1-8B": (4096, 14336, 32 + 8, 128), "Qwen3-32B": (5120, 25600, 64 + 8, 128)}
+    for chip, card in (("rtx-4090", "RTX4090"), ("rtx-pro-6000", "RTXPRO6000")):
+        for path in sorted(ops.glob(f"llmservingsim_{card}_*_dense.csv")):
+            d, i, heads, dim = next(v for k, v in shapes.items() if k in path.name)
+            tp = 2 if "_tp2_" in path.name else 1
+            x = pd.read_csv(path)
+            for op, layer, numbers in (("norm", "layernorm", 4 * d), ("activation", "act_fn", 3 * i / tp), ("rotary", "rotary_emb", 2 * heads * dim / tp), ("embedding", "embedding", 2 * d)):
+                y = x[x.layer == layer]
+                add(chip, op, y.tokens, [numbers] * len(y), y.time_us)
+    frame = pd.DataFrame(points, columns=["accelerator", "op", "rows", "bytes", "seconds"])
+    for (chip, op), x in frame[frame.accelerator.isin(known)].groupby(["accelerator", "op"]):
+        inputs = columns(x, ["rows", "bytes"])
+        source = "Frontier's kernel-only times" if chip == "h800-sxm" else "LLMServingSim's profile of vLLM 0.19.0"
+        yield Table({"accelerator": chip, "op": op, "profile": source}, {}, inputs, x.seconds.to_numpy(), inputs, span(["tokens", "bytes"], inputs))
+
+
+def launch_rows(ops):
+    """Host launch of one kernel, from pairs of the same work timed with events and by the kernel alone, or run eagerly and in a CUDA graph."""
+
+    def row(accelerator, runtime, op, pairs, kernel):
+        q = np.quantile(pairs, [0.1, 0.5, 0.9])
+        return {"accelerator": accelerator, "runtime": runtime, "op": op, "pairs": len(pairs), "kernel_us": float(f"{np.median(kernel):.3g}"),
+                "launch_us": float(f"{q[1]:.3g}"), "launch_p10_us": float(f"{q[0]:.3g}"), "launch_p90_us": float(f"{q[2]:.3g}")}  # fmt: skip
+
+    rows = []
+    keys = {"linear_op": ["num_tokens", "num_tensor_parallel_workers"],
+            "moe": ["num_tokens", "num_experts", "expert_parallel_size", "num_tensor_parallel_workers", "routing_runtime_path", "load_distribution", "seed", "gating_runtime_context"]}  # fmt: skip
+    for name, kind in (("llama2_7b_dense_example_linear_op", "linear_op"), ("Qwen3-30B-A3B-tiny_moe", "moe")):
+        event, alone = (pd.read_csv(ops / f"frontier_h800_{name}{end}.csv.gz") for end in ("", "_kernel_only"))
+        both = event.merge(alone, on=keys[kind], suffixes=("_event", "_kernel"))
+        for column in [c for c in event if c.startswith("time_stats.") and c.endswith(".median")]:
+            if f"{column}_kernel" not in both:
+                continue
+            e, k = both[f"{column}_event"] * 1e3, both[f"{column}_kernel"] * 1e3
+            good = (e > 0) & (k > 0)
+            if good.sum() >= 8:
+                rows.append(row("h800-sxm", "frontier eager", column.split(".")[1].replace("_", "-"), (e - k)[good], k[good]))
+    x = pd.read_csv(ops / "aiconfigurator_custom_allreduce.csv.gz")
+    x = x.assign(way=x.backend.astype(str).str.extract("(eager|graph)")[0], accelerator=x.system.map(SYSTEMS))
+    x = x[x.way.notna() & x.accelerator.notna() & (x.message_size <= 16384)]
+    both = x.pivot_table(index=["accelerator", "framework", "version", "num_gpus", "message_size"], columns="way", values="latency").dropna().reset_index()
+    for (chip, engine, version), y in both.groupby(["accelerator", "framework", "version"]):
+        rows.append(row(chip, f"{ENGINES[engine]} {version} eager", "all-reduce", (y.eager - y.graph) * 1e3, y.graph * 1e3))
+    return rows
+
+
 FAMILIES = [
     Family("gemm", "Matrix products", "m rows of activations times an n by k weight; docs/operators.md has the formula", forms.gemm, forms.GEMM, gemm_tables,
            [{"tiles": t, "sharpness": q} for t in forms.GEMM_TILES for q in (2, 4)]),
@@ -229,4 +287,6 @@ FAMILIES = [
     Family("moe", "Experts of one layer", "three matrices an expert; time of the busiest rank; skewed routing by a power law", forms.moe, forms.MOE, moe_tables),
     Family("collectives", "Collectives inside one scale-up domain", "by bytes of the buffer on one rank; engines' own all-reduce inside CUDA graphs", forms.collective, forms.COLLECTIVE, collective_tables),
     Family("expert-exchange", "Dispatch and combine of tokens between experts", "tokens of one rank", forms.expert_exchange, forms.EXPERT_EXCHANGE, exchange_tables),
+    Family("short-kernels", "Norms, rotary embedding, activation, embedding", "floor, bytes moved, rows; kernel times without launch", forms.elementwise, forms.ELEMENTWISE, short_tables,
+           source="kernel-only tables of Frontier (H800) and operator profiles of LLMServingSim (vLLM 0.19.0), fitted by tools/fit_operators.py"),
 ]  # fmt: skip

@@ -14,6 +14,8 @@ namespace {
 constexpr double kMicro = 1e-6, kNano = 1e-9, kMega = 1e6;
 constexpr double kHostLaunch = 8e-6;  // a floor above this carries host launch time: kernels alone are below (docs/operators.md)
 
+constexpr std::string_view kMeasured = "measured";  // engine of a user's own row: taken in CUDA graphs, its floor is the kernel's
+
 using Match = std::vector<std::pair<std::string_view, std::string_view>>;  // column and its value
 
 // One row of a fits table.
@@ -159,7 +161,7 @@ void read_tiles(GemmCurve& c, std::string_view text) {
 
 // Floors that carry host launch time are cut, within a step, to the smallest kernel floor of the chip's other formats.
 double launch_of(const Row& row, double floor) {
-  if (floor <= kHostLaunch) return 0;
+  if (floor <= kHostLaunch || row.text("engine") == kMeasured) return 0;
   double least = kHostLaunch;
   for (std::size_t i = 0; i < row.table->series.rows(); ++i) {
     const Row other{row.table, i, 1, row.accelerator};
@@ -349,6 +351,14 @@ Result<ExchangeCurve> exchange_curve(const CurveRequest& q, std::string_view lib
   c.low_latency = mode == "low-latency";
   c.collective.extrapolated = distance > 0;
   return c;
+}
+
+Result<ShortKernelCurve> short_kernel_curve(const CurveRequest& q, std::string_view op) {
+  JEVONS_TRY(const Row r, find({q.catalog, q.chip, {}}, "short-kernels", {{"op", op}}));
+  JEVONS_TRY(const Chip chip, chip_facts(q, r.accelerator));
+  JEVONS_TRY(const double bw, bandwidth(q));
+  return ShortKernelCurve{r.evidence(),        r("floor_us") * kMicro,        1 / (bw * r("stream")),
+                          r("row_ns") * kNano, chip.cache * r("cache_share"), r("cache_rate")};
 }
 
 }  // namespace jevons::step

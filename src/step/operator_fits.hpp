@@ -33,4 +33,7 @@ Result<CollectiveCurve> collective_curve(const CurveRequest&, std::string_view l
 Result<ExchangeCurve> exchange_curve(const CurveRequest&, std::string_view library, std::string_view mode, std::string_view op,
                                      double ranks, std::string_view format = {});
 
+/// op: norm (of 4 values a number with its residual, else 2), rotary, activation (3 values a number of the inner width), embedding.
+Result<ShortKernelCurve> short_kernel_curve(const CurveRequest&, std::string_view op);
+
 }  // namespace jevons::step

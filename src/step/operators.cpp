@@ -109,7 +109,7 @@ MoeLayer moe_layer(const MoeCurve& c, const MoeShape& s) {
 Seconds moe_time(const MoeLayer& l, double tokens) {
   const double sent = tokens * l.sent_each;
   const double hit = l.balanced ? std::min(l.local, std::max(sent, 1.0))
-                                : std::max(l.local * -std::expm1(-std::pow(tokens * l.share, l.spread)), std::min(1.0, sent));
+                                : std::max(l.local * (1 - std::exp(-std::exp(l.spread * std::log(tokens * l.share)))), std::min(1.0, sent));
   const double stream = hit * l.stream_each + l.stream_more;
   const double compute = tokens * l.flop_load + hit * l.flop_hit;
   return Seconds{l.floor + smooth_max4(stream, compute) + l.per_token * tokens};
@@ -127,6 +127,10 @@ Seconds exchange_time(const ExchangeCurve& c, double tokens, double hidden, doub
   const auto& t = c.collective;
   const double rate = t.per_byte * (1 + c.half_sms / sms);
   return Seconds{t.floor + saturating(t.kink, bytes, t.kink_bytes) + rate * bytes + c.token * tokens * top_k};
+}
+
+Seconds short_kernel_time(const ShortKernelCurve& c, double rows, Bytes moved) {
+  return Seconds{c.floor + as_cached(moved.value(), c.cache_bytes, c.cache_rate) * c.per_byte + c.per_row * rows};
 }
 
 }  // namespace jevons::step

@@ -121,4 +121,13 @@ struct ExchangeCurve {
 };
 Seconds exchange_time(const ExchangeCurve&, double tokens, double hidden, double top_k, double sms = 20);
 
+/// A norm, rotary embedding, activation or embedding by itself. Activations that the kernel before has just written come from the
+/// last-level cache, so small ones may be read faster than memory.
+struct ShortKernelCurve {
+  CurveEvidence evidence;
+  double floor, per_byte, per_row, cache_bytes, cache_rate;
+};
+/// rows: tokens. moved: bytes read and written.
+Seconds short_kernel_time(const ShortKernelCurve&, double rows, Bytes moved);
+
 }  // namespace jevons::step

@@ -188,6 +188,15 @@ TEST(Curves, ChipsWithoutTablesBorrow) {
   EXPECT_NEAR(collective_time(slow, Bytes{1e9}) / collective_time(fast, Bytes{1e9}), 450.0 / 200, 0.02);
 }
 
+TEST(ShortKernels, FloorThenMemory) {
+  const auto c = chip("h100-sxm");
+  const auto norm = *short_kernel_curve({&book(), &c, {}}, "norm");
+  EXPECT_EQ(norm.evidence.accelerator, "h800-sxm");
+  // One token of 4,096 numbers costs the floor; 2 GB cannot be moved faster than memory.
+  EXPECT_NEAR(short_kernel_time(norm, 1, Bytes{16384}).value(), norm.floor, 0.1e-6);
+  EXPECT_GT(short_kernel_time(norm, 1e5, Bytes{2e9}).value(), 2e9 / c.hbm_bandwidth->value.value());
+}
+
 TEST(Curves, ErrorsSayWhatIsMissing) {
   const auto c = chip("h100-sxm");
   const auto unknown = gemm_curve({&book(), &c, {}}, "fp6");
