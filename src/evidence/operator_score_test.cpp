@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "evidence/calibrate.hpp"
 #include "step/operator_fits.hpp"
 #include "traffic/lines.hpp"
 
@@ -59,14 +60,7 @@ const std::map<std::string, std::string> kNames{{"bfloat16", "bf16"},
                                                 {"w4a8_mxfp4_mxfp8", "mxfp4-w4a8"}};
 std::string engine_of(const std::string& framework) { return lower(framework); }
 
-// The rule of tools/fit_operators.py: FNV-1a of the shape's whole numbers.
-bool held_out(std::initializer_list<double> shape) {
-  std::uint32_t h = 2166136261u;
-  std::string text;
-  for (const double v : shape) text += (text.empty() ? "" : ",") + std::to_string(static_cast<long long>(v));
-  for (const char c : text) h = (h ^ std::uint32_t(static_cast<unsigned char>(c))) * 16777619u;
-  return (h >> 8) % 5 == 0;
-}
+bool held_out(std::initializer_list<double> shape) { return evidence::held_out(std::span<const double>(shape.begin(), shape.size())); }
 
 template <class T>
 T found(Result<T> r) {

@@ -37,7 +37,9 @@ struct Row {
             text(engine ? "engine_version" : "library_version"),
             (*this)("median_error_pct") / 100,
             (*this)("p90_error_pct") / 100,
-            widen};
+            widen,
+            table->name,
+            index};
   }
 };
 
@@ -88,20 +90,23 @@ Result<Row> find(const CurveRequest& q, std::string_view table, const Match& mat
 struct Chip {
   double multiprocessors = 0, cache = 0;
 };
-// Of the chip itself where they are listed, else of the chip whose curve it borrows.
-Result<Chip> chip_facts(const CurveRequest& q, std::string_view fallback) {
+// Of the chip itself where they are listed, else of the nearest relative that is.
+Result<Chip> chip_facts(const CurveRequest& q) {
   JEVONS_TRY(const catalog::Thing* chips, q.catalog->find(catalog::Section::fit, "chips"));
-  for (const std::string_view name : {q.chip->thing->name, fallback}) {
-    if (const auto i = find_row(chips->series, name, {}, {})) {
+  JEVONS_TRY(const catalog::Thing* relatives, q.catalog->find(catalog::Section::fit, "relatives"));
+  std::optional<std::pair<std::string_view, double>> next{{q.chip->thing->name, 1}};
+  for (std::size_t hops = 0; next && hops <= relatives->series.rows(); ++hops) {
+    if (const auto i = find_row(chips->series, next->first, {}, {})) {
       return Chip{chips->series.number(*i, "multiprocessors").value_or(1), chips->series.number(*i, "cache_mb").value_or(1) * kMega};
     }
+    next = relative_of(*relatives, next->first);
   }
   return fail({ErrorCode::not_found,
                std::string(chips->file),
                0,
                "chips",
-               fmt::format("{} is not listed", fallback),
-               "a row for every chip with tables",
+               fmt::format("neither {} nor a relative is listed", q.chip->thing->name),
+               "a row of the table",
                {}});
 }
 
@@ -193,7 +198,7 @@ CollectiveCurve read_collective(const CurveRequest& q, const Row& r) {
 Result<GemmCurve> gemm_curve(const CurveRequest& q, std::string_view format) {
   JEVONS_TRY(const GemmFormat f, format_of(kGemmFormats, format));
   JEVONS_TRY(const Row r, find(q, "gemm", {{"format", format}}));
-  JEVONS_TRY(const Chip chip, chip_facts(q, r.accelerator));
+  JEVONS_TRY(const Chip chip, chip_facts(q));
   JEVONS_TRY(const double bw, bandwidth(q));
   JEVONS_TRY(const double flops, peak(q, f.operand));
   GemmCurve c{};
@@ -224,7 +229,7 @@ Result<ContextCurve> context_curve(const CurveRequest& q, AttentionFamily family
   const std::string format = fmt::format("{}-kv-{}", operand, kv_cache);
   const bool gqa = family == AttentionFamily::gqa;
   JEVONS_TRY(const Row r, find(q, "context-attention", {{"format", format}, {"family", gqa ? "gqa" : "mla"}}));
-  JEVONS_TRY(const Chip chip, chip_facts(q, r.accelerator));
+  JEVONS_TRY(const Chip chip, chip_facts(q));
   JEVONS_TRY(const double bw, bandwidth(q));
   JEVONS_TRY(const double flops, peak(q, operand));
   ContextCurve c{};
@@ -244,7 +249,7 @@ Result<ContextCurve> context_curve(const CurveRequest& q, AttentionFamily family
 
 Result<DecodeCurve> decode_curve(const CurveRequest& q, std::string_view kv_cache) {
   JEVONS_TRY(const Row r, find(q, "decode-attention", {{"kv_cache", kv_cache}}));
-  JEVONS_TRY(const Chip chip, chip_facts(q, r.accelerator));
+  JEVONS_TRY(const Chip chip, chip_facts(q));
   JEVONS_TRY(const double bw, bandwidth(q));
   return DecodeCurve{r.evidence(),
                      r("floor_us") * kMicro,
@@ -355,7 +360,7 @@ Result<ExchangeCurve> exchange_curve(const CurveRequest& q, std::string_view lib
 
 Result<ShortKernelCurve> short_kernel_curve(const CurveRequest& q, std::string_view op) {
   JEVONS_TRY(const Row r, find({q.catalog, q.chip, {}}, "short-kernels", {{"op", op}}));
-  JEVONS_TRY(const Chip chip, chip_facts(q, r.accelerator));
+  JEVONS_TRY(const Chip chip, chip_facts(q));
   JEVONS_TRY(const double bw, bandwidth(q));
   return ShortKernelCurve{r.evidence(),        r("floor_us") * kMicro,        1 / (bw * r("stream")),
                           r("row_ns") * kNano, chip.cache * r("cache_share"), r("cache_rate")};

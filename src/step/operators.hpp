@@ -20,6 +20,8 @@ struct CurveEvidence {
   std::string_view engine, version;        // whose kernel
   double median_error = 0, p90_error = 0;  // of shapes held out of the fit, as fractions
   double widen = 1;                        // factor on the error for a borrowed curve: 1 for the chip's own
+  std::string_view table;                  // of catalog/fits, with the row in its series
+  std::size_t row = 0;
 };
 
 /// Time of C = A B, A of m by k activations, B of k by n weights.
