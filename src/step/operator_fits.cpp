@@ -51,34 +51,39 @@ std::optional<std::size_t> find_row(const catalog::Series& s, std::string_view c
   return std::nullopt;
 }
 
-// The relative a chip borrows from; the row "*" speaks for chips that have none of their own.
-std::optional<std::pair<std::string_view, double>> relative_of(const catalog::Thing& relatives, std::string_view chip) {
-  const auto& s = relatives.series;
-  for (const std::string_view name : {chip, std::string_view("*")}) {
-    for (std::size_t i = 0; i < s.rows(); ++i) {
-      if (s.text(i, "accelerator") == name && s.text(i, "like") != chip)
-        return std::pair{s.text(i, "like"), s.number(i, "widen").value_or(2.5)};
+// A chip, its relative, that one's relative and so on; the row "*" speaks for chips that have no other left.
+struct Kin {
+  std::string_view chip;
+  double widen = 1;
+};
+Result<std::vector<Kin>> kin_of(const CurveRequest& q) {
+  JEVONS_TRY(const catalog::Thing* relatives, q.catalog->find(catalog::Section::fit, "relatives"));
+  const auto& s = relatives->series;
+  std::vector<Kin> kin{{q.chip->thing->name, 1}};
+  const auto known = [&](std::string_view name) {
+    return std::any_of(kin.begin(), kin.end(), [&](const Kin& k) { return k.chip == name; });
+  };
+  for (std::size_t at = 0; at < kin.size(); ++at) {
+    const Kin from = kin[at];
+    for (const std::string_view name : {from.chip, std::string_view("*")}) {
+      std::size_t i = 0;
+      while (i < s.rows() && (s.text(i, "accelerator") != name || known(s.text(i, "like")))) ++i;
+      if (i == s.rows()) continue;
+      kin.push_back({s.text(i, "like"), from.widen * s.number(i, "widen").value_or(1)});
+      break;
     }
   }
-  return std::nullopt;
+  return kin;
 }
 
 // The chip's own row, of the engine asked for if it has one; else its relative's, and so on.
 Result<Row> find(const CurveRequest& q, std::string_view table, const Match& match) {
   JEVONS_TRY(const catalog::Thing* fits, q.catalog->find(catalog::Section::fit, table));
-  JEVONS_TRY(const catalog::Thing* relatives, q.catalog->find(catalog::Section::fit, "relatives"));
-  std::string_view chip = q.chip->thing->name;
-  std::vector<std::string_view> seen;
-  double widen = 1;
-  while (std::find(seen.begin(), seen.end(), chip) == seen.end()) {
+  JEVONS_TRY(const auto kin, kin_of(q));
+  for (const Kin& k : kin) {
     for (const std::string_view engine : {q.engine, std::string_view{}}) {
-      if (const auto i = find_row(fits->series, chip, engine, match)) return Row{fits, *i, widen, chip};
+      if (const auto i = find_row(fits->series, k.chip, engine, match)) return Row{fits, *i, k.widen, k.chip};
     }
-    seen.push_back(chip);
-    const auto next = relative_of(*relatives, chip);
-    if (!next) break;
-    chip = next->first;
-    widen *= next->second;
   }
   std::string wanted;
   for (const auto& [column, value] : match) wanted += fmt::format(" {} {}", column, value);
@@ -93,13 +98,10 @@ struct Chip {
 // Of the chip itself where they are listed, else of the nearest relative that is.
 Result<Chip> chip_facts(const CurveRequest& q) {
   JEVONS_TRY(const catalog::Thing* chips, q.catalog->find(catalog::Section::fit, "chips"));
-  JEVONS_TRY(const catalog::Thing* relatives, q.catalog->find(catalog::Section::fit, "relatives"));
-  std::optional<std::pair<std::string_view, double>> next{{q.chip->thing->name, 1}};
-  for (std::size_t hops = 0; next && hops <= relatives->series.rows(); ++hops) {
-    if (const auto i = find_row(chips->series, next->first, {}, {})) {
+  JEVONS_TRY(const auto kin, kin_of(q));
+  for (const Kin& k : kin) {
+    if (const auto i = find_row(chips->series, k.chip, {}, {}))
       return Chip{chips->series.number(*i, "multiprocessors").value_or(1), chips->series.number(*i, "cache_mb").value_or(1) * kMega};
-    }
-    next = relative_of(*relatives, next->first);
   }
   return fail({ErrorCode::not_found,
                std::string(chips->file),

@@ -172,6 +172,23 @@ TEST(Collectives, BetweenAndBeyondMeasuredRanks) {
   EXPECT_FALSE(collective_curve({&book(), &c, {}}, "nccl", "all-reduce", 8)->extrapolated);
 }
 
+// Every accelerator of the catalogue with a bf16 rate and a bandwidth has curves, its own or borrowed.
+TEST(Curves, EveryChipHasThem) {
+  for (const auto* thing : book().things(catalog::Section::accelerator)) {
+    const auto c = catalog::accelerator(*thing);
+    if (!c.peak_bf16 || !c.hbm_bandwidth) continue;
+    const CurveRequest q{&book(), &c, "vllm"};
+    EXPECT_TRUE(gemm_curve(q, "bf16")) << thing->name;
+    EXPECT_TRUE(context_curve(q, AttentionFamily::naive_mla, "bf16", "fp8")) << thing->name;
+    EXPECT_TRUE(decode_curve(q, "fp8")) << thing->name;
+    EXPECT_TRUE(mla_decode_curve(q, "bf16")) << thing->name;
+    EXPECT_TRUE(moe_curve(q, "bf16")) << thing->name;
+    EXPECT_TRUE(collective_curve(q, "nccl", "all-to-all", 8)) << thing->name;
+    EXPECT_TRUE(exchange_curve(q, "deepep", "low-latency", "combine", 32)) << thing->name;
+    EXPECT_TRUE(short_kernel_curve(q, "norm")) << thing->name;
+  }
+}
+
 TEST(Curves, ChipsWithoutTablesBorrow) {
   const auto own = chip("h100-sxm"), h800 = chip("h800-sxm"), amd = chip("mi300x");
   const auto a = *gemm_curve({&book(), &own, "trtllm"}, "fp8-block"), b = *gemm_curve({&book(), &h800, "trtllm"}, "fp8-block"),
