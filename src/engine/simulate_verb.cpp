@@ -404,6 +404,7 @@ Result<Outcome> run_simulate(Context& c) {
   a.scenario.basis = basis == "owner" ? cost::Basis::owner : basis == "contract" ? cost::Basis::contract : cost::Basis::on_demand;
   JEVONS_TRY(a.model, load_model(c.catalog, s.text("model")));
   JEVONS_TRY(a.subject, make_subject(c.catalog, a.model, a.scenario, s.text("weights"), s.text("kv_cache_dtype")));
+  a.subject.engine = s.text("engine");
   const step::Placement placement{int(s.integer("placement.tp")), int(s.integer("placement.pp")), int(s.integer("placement.dp")),
                                   int(s.integer("placement.ep"))};
   JEVONS_TRY(const step::StepTime time, step::StepTime::make(c.catalog, a.subject, placement));

@@ -1,31 +1,16 @@
 #include "evidence/validate.hpp"
 
 #include <fmt/format.h>
+#include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/stats.hpp"
+#include "evidence/fit.hpp"
 
 namespace jevons::evidence {
 namespace {
-
-// Cache format of a run that does not state it: fp8 where weights are quantized and the engine is TensorRT-LLM or the chip Blackwell,
-// bf16 otherwise. Of the rules tried it agrees best with measured times and capacities, better than the launch flags themselves.
-model::CacheFormat cache_of(const Case& c, const catalog::Accelerator& chip) {
-  if (!c.kv_cache.empty()) {
-    if (const auto f = model::parse_cache_format(c.kv_cache)) return *f;
-  }
-  const bool quantized = c.weights != "bf16" && c.weights != "fp16" && !c.weights.empty();
-  const bool blackwell = chip.thing->attribute("kernel_constants") == "blackwell";
-  return quantized && (blackwell || c.engine.find("trt") != std::string::npos) ? model::CacheFormat::fp8 : model::CacheFormat::bf16;
-}
-
-Error at(const Case& c, std::string_view column, Error e) {
-  e.line = c.row;
-  e.key = std::string(column);
-  return e;
-}
 
 struct Sample {
   std::vector<double> error;
@@ -70,58 +55,92 @@ Validation::Metrics scores(const Samples& s) {
 
 }  // namespace
 
-Result<Prediction> predict(const catalog::Catalog& catalog, const Case& c) {
-  const auto entry = catalog.find_model(c.model);
-  if (!entry) return fail(at(c, "model", entry.error()));
-  JEVONS_TRY(const model::Model m, model::parse_entry((*entry)->json, (*entry)->file));
-  const auto chip = catalog.find(catalog::Section::accelerator, c.accelerator);
-  if (!chip) return fail(at(c, "accelerator", chip.error()));
-  step::Subject s;
-  s.model = &m;
-  s.parameters = model::parameters(m);
-  const auto weights = model::weight_scheme(m, c.weights.empty() ? "native" : c.weights);
-  if (!weights) return fail(at(c, "weights", weights.error()));
-  s.weights = *weights;
-  s.weight_bytes = model::weight_bytes(m, s.parameters, s.weights);
-  s.chip = catalog::accelerator(**chip);
-  s.cache_format = cache_of(c, s.chip);
-  s.cache = model::cache_groups(m, s.cache_format);
-  const auto time = step::StepTime::make(catalog, s, c.placement);
-  if (!time) return fail(at(c, time.error().key, time.error()));
-  Prediction p{&c};
-  serve::Workload w{.isl = c.isl, .osl = c.osl, .prefix_hit_rate = c.prefix_hit_rate};
-  const double fit = step::sequences_that_fit(s, c.placement, std::int64_t(c.isl + 0.75 * c.osl));
-  if (fit < 1)
-    return fail(at(c, "n_accelerators",
-                   {ErrorCode::bad_input, {}, 0, {}, "one sequence does not fit in memory", "room for weights and one sequence", {}}));
-  p.memory_binds = fit < c.concurrency;
-  const auto state = serve::steady_state(*time, w, std::min(c.concurrency, fit));
-  p.tpot_s = state.tpot_s;
-  // Requests beyond what fits wait for the others to end.
-  p.ttft_s = state.ttft_s + (p.memory_binds ? (c.concurrency - fit) / state.requests_per_s : 0);
-  p.output_tok_s = state.output_tok_s;
-  p.band = time->constants().band;
-  return p;
+namespace {
+
+const std::string& group_of(const Case& c, LeaveOut by) {
+  return by == LeaveOut::model ? c.model : by == LeaveOut::accelerator ? c.accelerator : c.engine;
 }
 
-Validation validate(const catalog::Catalog& catalog, const Cases& cases) {
+std::vector<Prepared> prepare_all(const catalog::Catalog& catalog, const Cases& cases, std::vector<std::string>& refused) {
+  std::vector<std::optional<Result<Prepared>>> tried(cases.cases.size());
+  tbb::parallel_for(std::size_t{0}, tried.size(), [&](std::size_t i) { tried[i] = prepare(catalog, cases.cases[i]); });
+  std::vector<Prepared> ready;
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    if (*tried[i])
+      ready.push_back(std::move(**tried[i]));
+    else
+      refused.push_back(fmt::format("{}: {}", cases.cases[i].id, tried[i]->error().message()));
+  }
+  return ready;
+}
+
+std::vector<char> aggregated_of(std::span<const Prepared> ready) {
+  std::vector<char> yes(ready.size());
+  for (std::size_t i = 0; i < ready.size(); ++i) yes[i] = !ready[i].of->disaggregated;
+  return yes;
+}
+
+// Each group of cases predicted with constants that never saw it.
+std::vector<Prediction> left_out(std::span<const Prepared> ready, const step::Served& shipped, const ValidateOptions& o) {
+  constexpr int kRounds = 3;
+  const auto say = [&](double share) {
+    if (o.progress) o.progress(share);
+  };
+  const std::vector<char> aggregated = aggregated_of(ready);
+  const Sensitivities moves = sensitivities(ready, aggregated, shipped, [&](double done) { say(0.6 * done); });
+  std::map<std::string, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < ready.size(); ++i) groups[group_of(*ready[i].of, o.leave_out)].push_back(i);
+  std::vector<Prediction> out(ready.size());
+  std::size_t done = 0;
+  for (const auto& [name, members] : groups) {
+    std::vector<char> used = aggregated, scored(ready.size());
+    for (const std::size_t i : members) used[i] = 0, scored[i] = 1;
+    const step::Served constants = fit(ready, used, step::Served::priors(), moves, kRounds);
+    const auto predicted = predict_all(ready, constants, scored);
+    for (const std::size_t i : members) out[i] = predicted[i];
+    say(0.6 + 0.4 * double(++done) / double(groups.size()));
+  }
+  return out;
+}
+
+step::Served refitted(std::span<const Prepared> ready, const ValidateOptions& o) {
+  constexpr int kRounds = 3;
+  const std::vector<char> used = aggregated_of(ready);
+  step::Served now = step::Served::priors();
+  for (int round = 0; round < kRounds; ++round) {
+    const Sensitivities moves = sensitivities(ready, used, now, [&](double done) {
+      if (o.progress) o.progress((round + done) / kRounds);
+    });
+    now = fit(ready, used, now, moves, 2);
+  }
+  return now;
+}
+
+}  // namespace
+
+Result<Validation> validate(const catalog::Catalog& catalog, const Cases& cases, const ValidateOptions& options) {
   Validation v;
   v.refused = cases.passed_over;
-  Samples all;
+  const std::vector<Prepared> ready = prepare_all(catalog, cases, v.refused);
+  JEVONS_TRY(const step::Served shipped, step::Served::read(catalog));
+  if (options.refit) v.fitted = refitted(ready, options);
+  const step::Served constants = v.fitted.value_or(shipped);
+  v.rows = options.leave_out == LeaveOut::nothing ? predict_all(ready, constants) : left_out(ready, constants, options);
+  Samples all, apart;
   std::map<std::string, std::map<std::string, Samples>> groups;
-  for (const auto& c : cases.cases) {
-    const auto p = predict(catalog, c);
-    if (!p) {
-      v.refused.push_back(fmt::format("{}: {}", c.id, p.error().message()));
+  for (const Prediction& p : v.rows) {
+    const Case& c = *p.of;
+    if (c.disaggregated) {
+      add(apart, p);
       continue;
     }
-    v.rows.push_back(*p);
-    add(all, *p);
-    add(groups["model"][c.model], *p);
-    add(groups["accelerator"][c.accelerator], *p);
-    add(groups["engine"][c.engine], *p);
+    add(all, p);
+    add(groups["model"][c.model], p);
+    add(groups["accelerator"][c.accelerator], p);
+    add(groups["engine"][c.engine], p);
   }
   v.metrics = scores(all);
+  v.disaggregated = scores(apart);
   for (const auto& [by, values] : groups) {
     for (const auto& [value, sample] : values) v.by[by][value] = scores(sample);
   }

@@ -1,40 +1,14 @@
 #pragma once
-// How far off are the predictions? Published serving points, each run through the same step model and steady state as a user's scenario.
+// How far off are the predictions? Published serving points, each run through the simulator as a user's run is.
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "serve/steady_state.hpp"
+#include "evidence/case_run.hpp"
 
 namespace jevons::evidence {
-
-/// One measured serving point; columns and units in docs/cases.md.
-struct Case {
-  int row = 0;  // line in the file
-  std::string id, model, accelerator, weights, kv_cache, engine;
-  step::Placement placement;
-  double isl = 0, osl = 0;  // mean tokens, drawn lengths taken into account
-  double concurrency = 0, prefix_hit_rate = 0;
-  std::optional<double> ttft_s, tpot_s;
-  bool ttft_usable = true;
-};
-/// Reads the cases format. Rows that are no aggregated closed-loop point are listed in `passed_over` with the reason.
-/// Errors: a column is missing, a cell is no number: file, line, column, value.
-struct Cases {
-  std::vector<Case> cases;
-  std::vector<std::string> passed_over;
-};
-Result<Cases> read_cases(const std::string& csv, const std::string& file);
-
-struct Prediction {
-  const Case* of = nullptr;
-  double tpot_s = 0, ttft_s = 0, output_tok_s = 0;
-  double band = 0;
-  bool memory_binds = false;  // fewer sequences fit than are in flight
-};
-/// Errors of this one case, with row, column and value: unknown names, a placement that does not divide, no room for one sequence.
-Result<Prediction> predict(const catalog::Catalog& catalog, const Case& c);
 
 struct Score {
   std::size_t n = 0;
@@ -44,10 +18,20 @@ struct Score {
 struct Validation {
   std::vector<Prediction> rows;
   std::vector<std::string> refused;
-  using Metrics = std::map<std::string, Score>;  // tpot_ms_mean, output_tok_s, ttft_ms_mean
-  Metrics metrics;
+  using Metrics = std::map<std::string, Score>;              // tpot_ms_mean, output_tok_s, ttft_ms_mean
+  std::optional<step::Served> fitted;                        // on all cases, with `refit`
+  Metrics metrics;                                           // aggregated cases
+  Metrics disaggregated;                                     // the others, apart
   std::map<std::string, std::map<std::string, Metrics>> by;  // "model", "accelerator", "engine"
 };
-Validation validate(const catalog::Catalog& catalog, const Cases& cases);
+/// Leaves what out of the fit of the constants before it is scored.
+enum class LeaveOut : std::uint8_t { nothing, model, accelerator, engine };
+struct ValidateOptions {
+  LeaveOut leave_out = LeaveOut::nothing;
+  bool refit = false;                         // fit the constants on all cases first
+  std::function<void(double)> progress = {};  // called now and then with the share done
+};
+/// Every case, in parallel; the same bytes on any number of threads.
+Result<Validation> validate(const catalog::Catalog& catalog, const Cases& cases, const ValidateOptions& options = {});
 
 }  // namespace jevons::evidence
