@@ -172,6 +172,9 @@ Result<Outcome> run_calibrate(Context& c) {
   JEVONS_TRY(const Inputs in, read_inputs(c));
   const bool force = c.settings.has("force") && c.settings.boolean("force");
   const std::string& date = c.settings.text("date");
+  if (!in.operators.empty() && !in.runs.empty())
+    return bad_input("FILE", "operator tables and serving runs in one call", "the one, then the other",
+                     "jevons calibrate operators.csv -o DIR, then jevons calibrate runs.csv --catalog DIR -o DIR");
   Outcome o;
   auto& d = o.document;
   d.version = std::string(version());
@@ -194,15 +197,12 @@ Result<Outcome> run_calibrate(Context& c) {
     if (fitted.improves() || force) {
       o.files.push_back(fitted.overlay);
       better = true;
-    } else if (!better) {
+    } else {
       return bad_input("calibrate",
                        fmt::format("runs left out are predicted no better: mean error {:.1f} % before, {:.1f} % after",
                                    fitted.before.both() * 100, fitted.after.both() * 100),
                        "an overlay that improves on its own validation",
                        "more runs at other lengths and loads, or --force to write it all the same");
-    } else {
-      d.tables.back().notes.push_back(
-          "Runs left out are predicted no better: engine constants stay as they were (--force writes them all the same).");
     }
   }
   if (!better) {

@@ -2,10 +2,12 @@
 // A user's own measurements override the built-in curves and constants: fitted here, written as a catalogue overlay.
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/files.hpp"
 #include "evidence/operator_table.hpp"
+#include "step/operators.hpp"
 
 namespace jevons::evidence {
 
@@ -19,6 +21,14 @@ struct FitScore {
   bool kept = false;                                                          // in the overlay
 };
 
+using OperatorCurve = std::variant<step::GemmCurve, step::ContextCurve, step::DecodeCurve, step::CollectiveCurve>;
+
+/// One group's curve after the fit, as a step runs it.
+struct CalibratedCurve {
+  MeasuredOperator first;  // says chip, operator and format
+  OperatorCurve curve;
+};
+
 struct CalibrateOptions {
   std::string source;  // named in the overlay
   std::string date;    // of the measurement, as text
@@ -30,13 +40,19 @@ bool held_out(std::span<const double> shape);
 
 struct OperatorCalibration {
   std::vector<FitScore> groups;
-  std::vector<std::string> notes;  // groups that stay as they were, and why
-  std::vector<File> overlay;       // fits/gemm.yaml ...: whole tables with the user's rows in place of ours
+  std::vector<std::string> notes;       // groups that stay as they were, and why
+  std::vector<CalibratedCurve> curves;  // of the groups in the overlay
+  std::vector<File> overlay;            // fits/*.yaml: whole tables with the user's rows in place of ours; step constants that follow
 };
 
 /// Fits three factors of the nearest curve (floor, memory, multiplication) to each group of at least ten shapes; a fifth of the shapes is
 /// held out and scored. A group that is met no better is left as it was. Errors: no curve to start from.
 Result<OperatorCalibration> calibrate_operators(const catalog::Catalog& catalog, const std::vector<MeasuredOperator>& rows,
                                                 const CalibrateOptions& options);
+
+/// The constants of the step-time form that such curves decide (docs/step-time.md): floors and achieved shares, as overlay files of
+/// efficiency/ and accelerators/. Errors: curves of two chips that share their constants.
+Result<std::vector<File>> step_constants(const catalog::Catalog& catalog, const std::vector<CalibratedCurve>& curves,
+                                         const CalibrateOptions& options);
 
 }  // namespace jevons::evidence

@@ -50,27 +50,16 @@ RunError error_of(const std::vector<RunRow>& rows, bool after) {
   return e;
 }
 
-std::string unit_of(Fit f) {
-  switch (f) {
-    case Fit::short_kernel:
-    case Fit::attention_floor:
-    case Fit::host_step:
-    case Fit::host_sequence:
-    case Fit::prefill_layer:
-    case Fit::host_vllm:
-    case Fit::host_sglang:
-    case Fit::host_trtllm:
-      return " s";
-    default:
-      return "";
-  }
-}
-
-File overlay_of(const RunCalibration& c, const RunOptions& o) {
+File overlay_of(const catalog::Thing& served, const RunCalibration& c, const RunOptions& o) {
   std::string out = "name: served\noverride: true\ntitle: \"Step-time constants of the user's own runs\"\n";
   out += fmt::format("defaults: {{kind: measured, source: \"fit to {}\", read: {}, confidence: A}}\nfacts:\n", o.source, o.date);
-  for (const Fit f : c.moved)
-    out += fmt::format("  {}: {{value: {:.6g}{}}}\n", step::served_constants()[std::size_t(f)].name, c.fitted[f], unit_of(f));
+  // All of them, so that the folder stands alone when it is laid over one of operators.
+  for (std::size_t i = 0; i < step::kFits; ++i) {
+    const std::string_view key = step::served_constants()[i].name;
+    const auto* fact = served.find(key);
+    const bool time = fact != nullptr && fact->dim == Seconds::dim;
+    out += fmt::format("  {}: {{value: {:.6g}{}}}\n", key, c.fitted.value[i], time ? " s" : "");
+  }
   return {"efficiency/served.yaml", out};
 }
 
@@ -126,7 +115,8 @@ Result<RunCalibration> calibrate_runs(const catalog::Catalog& catalog, const std
   for (const Fit f : kFree) {
     if (std::abs(std::log(out.fitted[f] / out.start[f])) > 1e-4) out.moved.push_back(f);
   }
-  out.overlay = overlay_of(out, o);
+  JEVONS_TRY(const catalog::Thing* served, catalog.find(catalog::Section::efficiency, "served"));
+  out.overlay = overlay_of(*served, out, o);
   return out;
 }
 
