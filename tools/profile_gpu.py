@@ -52,21 +52,26 @@ def grid(quick):
     yield from ({"operator": "all-reduce", "bytes": 2**p} for p in range(10, 29))
 
 
-def copies(size):
+def copies(size, device):
     """How many sets of operands keep a repeat from finding its bytes in the cache."""
-    return max(1, min(64, CACHE_BYTES // max(size, 1) + 1))
+    return 1 if device == "cpu" else max(1, min(64, CACHE_BYTES // max(size, 1) + 1))
+
+
+def dtype_on(device):
+    """CPUs without bf16 units would emulate it."""
+    return torch.bfloat16 if device == "cuda" else torch.float32
 
 
 def gemm(shape, fmt, device):
     m, n, k = shape["m"], shape["n"], shape["k"]
-    bf16 = torch.bfloat16
+    bf16 = dtype_on(device)
     if fmt == "bf16":
-        sets = [(torch.randn(m, k, device=device, dtype=bf16), torch.randn(n, k, device=device, dtype=bf16)) for _ in range(copies(2 * n * k))]
+        sets = [(torch.randn(m, k, device=device, dtype=bf16), torch.randn(n, k, device=device, dtype=bf16)) for _ in range(copies(2 * n * k, device))]
         return [lambda a=a, w=w: F.linear(a, w) for a, w in sets]
     # fp8 per tensor, as torch multiplies it; at least 16 rows are needed.
     fp8, rows = torch.float8_e4m3fn, max(16, -(-m // 16) * 16)
     one = torch.ones((), device=device)
-    sets = [(torch.randn(rows, k, device=device).to(fp8), torch.randn(n, k, device=device).to(fp8)) for _ in range(copies(n * k))]
+    sets = [(torch.randn(rows, k, device=device).to(fp8), torch.randn(n, k, device=device).to(fp8)) for _ in range(copies(n * k, device))]
     return [lambda a=a, w=w: torch._scaled_mm(a, w.t(), scale_a=one, scale_b=one, out_dtype=bf16) for a, w in sets]
 
 
@@ -74,9 +79,9 @@ def attention(shape, device, decode):
     b, t, h, g = shape["sequences"], shape["tokens"], shape["heads"], shape["kv_heads"]
     queries = 1 if decode else t
     size = 2 * b * t * g * HEAD_DIM * 2
-    dtype = torch.bfloat16
+    dtype = dtype_on(device)
     sets = []
-    for _ in range(copies(size)):
+    for _ in range(copies(size, device)):
         q = torch.randn(b, h, queries, HEAD_DIM, device=device, dtype=dtype)
         key, value = (torch.randn(b, g, t, HEAD_DIM, device=device, dtype=dtype) for _ in range(2))
         sets.append((q, key, value))
@@ -157,6 +162,8 @@ def main():
         if args.device == "cuda":
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         torch.distributed.init_process_group("nccl" if args.device == "cuda" else "gloo")
+    if args.device == "cpu":
+        torch.set_num_threads(1)  # threads that wait for a busy core would be what is timed
     timed = seconds_on_gpu if args.device == "cuda" else seconds_on_cpu
     shapes = [s for s in grid(args.quick) if s["operator"] in args.operators]
     rows = []
