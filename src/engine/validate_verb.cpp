@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "engine/replay_verb.hpp"
 #include "evidence/validate.hpp"
 
@@ -66,6 +67,51 @@ std::vector<report::Cell> case_row(const evidence::Prediction& p) {
           p.fit,
           double(p.preemptions),
           std::string(c.disaggregated ? "disagg" : "agg")};
+}
+
+std::string catalogue_head(std::string_view thing, std::string_view title, std::string_view source) {
+  return fmt::format("name: {}\ntitle: \"{}\"\ndefaults: {{kind: measured, source: \"{}\", read: 2026-11-28, confidence: B}}\n", thing,
+                     title, source);
+}
+
+// What a fit learned, as files of the catalogue.
+std::vector<File> learned_files(const evidence::Learned& l) {
+  const auto specs = step::served_constants();
+  std::string served =
+      catalogue_head("served", "Step-time constants that measured serving points decide",
+                     "fit to published serving points of six models on H100, H200 and B200 under vLLM, SGLang and TensorRT-LLM, "
+                     "with kernel tables as prior: jevons validate --refit; method: docs/step-time.md");
+  served += "facts:\n";
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    served += fmt::format("  {}: {{value: {:.4g}{}, note: \"prior {:.4g}, spread {:.0f} %\"}}\n", specs[i].name, l.constants.value[i],
+                          specs[i].seconds ? " s" : "", specs[i].prior, 100 * specs[i].sigma);
+  }
+  std::string blocks = catalogue_head("served-blocks", "Corrections of single deployments to the step-time form",
+                                      "residuals of published serving points, shrunk: jevons validate --refit; method: docs/step-time.md");
+  blocks +=
+      "columns: {model: text, accelerator: text, engine: text, weights: text, version: text, decode: number, prompt: number, cases: "
+      "number}\nseries:\n";
+  for (const auto& [key, b] : l.blocks) {
+    const auto parts = split(key, '/');
+    blocks += fmt::format(
+        "  - {{model: {}, accelerator: {}, engine: {}, weights: {}, version: \"{}\", decode: {:.3f}, prompt: {:.3f}, cases: {:.0f}}}\n",
+        parts[0], parts[1], parts[2], parts[3], parts[4], b.decode, b.prompt, b.cases);
+  }
+  std::string bands = catalogue_head(
+      "served-bands", "90 % intervals of served predictions, by how much is known",
+      "measured over predicted, left-out residuals of published serving points: jevons validate --refit; method: docs/step-time.md");
+  bands +=
+      "columns: {regime: text, cases: number, tpot_low: number, tpot_high: number, ttft_low: number, ttft_high: number, output_low: "
+      "number, output_high: number}\nseries:\n";
+  for (std::size_t i = 0; i < evidence::kRegimes; ++i) {
+    const auto& b = l.bands[i];
+    bands += fmt::format(
+        "  - {{regime: \"{}\", cases: {:.0f}, tpot_low: {:.3f}, tpot_high: {:.3f}, ttft_low: {:.3f}, ttft_high: {:.3f}, output_low: "
+        "{:.3f}, output_high: {:.3f}}}\n",
+        evidence::name(evidence::Regime(i)), b.cases, b.tpot.low, b.tpot.high, b.ttft.low, b.ttft.high, b.output_tok_s.low,
+        b.output_tok_s.high);
+  }
+  return {{"served.yaml", served}, {"served-blocks.yaml", blocks}, {"served-bands.yaml", bands}};
 }
 
 // One case taken apart: its decode step at full batch and the step that pushes one of its prompts, operator by operator.
@@ -132,9 +178,11 @@ Result<Outcome> run_validate(Context& c) {
   evidence::ValidateOptions options;
   if (c.settings.has("leave_out")) {
     const std::string& by = c.settings.text("leave_out");
-    options.leave_out = by == "model"         ? evidence::LeaveOut::model
-                        : by == "accelerator" ? evidence::LeaveOut::accelerator
-                                              : evidence::LeaveOut::engine;
+    options.leave_out = by == "model"           ? evidence::LeaveOut::model
+                        : by == "accelerator"   ? evidence::LeaveOut::accelerator
+                        : by == "engine"        ? evidence::LeaveOut::engine
+                        : by == "configuration" ? evidence::LeaveOut::configuration
+                                                : evidence::LeaveOut::block;
   }
   options.refit = c.settings.has("refit") && c.settings.boolean("refit");
   options.progress = [&](double done) {
@@ -166,6 +214,7 @@ Result<Outcome> run_validate(Context& c) {
     }
   };
   rows("all", "", v.metrics);
+  rows("physics alone", "", v.physics);
   for (const auto& [group, names] : v.by) {
     for (const auto& [name, m] : names) rows(group, name, m);
   }
@@ -196,18 +245,11 @@ Result<Outcome> run_validate(Context& c) {
   if (v.refused.size() > 5) d.notes.push_back(fmt::format("and {} more refused", v.refused.size() - 5));
   nlohmann::ordered_json j = {{"cases", v.rows.size()}, {"refused", v.refused.size()}, {"metrics", metrics_json(v.metrics)}};
   j["disaggregated"] = metrics_json(v.disaggregated);
+  j["physics"] = metrics_json(v.physics);
   for (const auto& [group, names] : v.by) {
     for (const auto& [name, m] : names) j["by"][group][name] = metrics_json(m);
   }
-  if (v.fitted) {
-    std::string list;
-    const auto specs = step::served_constants();
-    for (std::size_t i = 0; i < specs.size(); ++i) {
-      list += fmt::format("  {}: {:.4g} (prior {:.4g})\n", specs[i].name, v.fitted->value[i], specs[i].prior);
-      j["fitted"][std::string(specs[i].name)] = v.fitted->value[i];
-    }
-    d.notes.push_back("Fitted constants:\n" + list);
-  }
+  if (v.learned) o.files = learned_files(*v.learned);
   o.json = j.dump(1) + "\n";
   return o;
 }

@@ -102,6 +102,7 @@ Result<void> describe_model(const catalog::Catalog& catalog, const Case& c, Prep
   if (!weights) return fail(at(c, "weights", weights.error()));
   s.weights = *weights;
   s.weight_bytes = model::weight_bytes(*p.model, s.parameters, s.weights);
+  s.weight_bytes.mtp = 0;  // no case speculates, and engines load the draft layers only to draft
   s.chip = catalog::accelerator(**chip);
   s.engine = c.engine;
   JEVONS_TRY(s.cache_format, cache_format_of(c, s.chip));
@@ -143,7 +144,8 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
   JEVONS_TRY(p.policy, policy_of(c, p.subject->chip, p.placement.dp, p.notes));
   JEVONS_TRY(const double utilization, fraction_flag(c, "gpu-memory-utilization", 0.9));
   JEVONS_TRY(p.subject->memory_utilization, fraction_flag(c, "mem-fraction-static", utilization));
-  JEVONS_TRY(p.subject->reserve, serve::engine_reserve(catalog, 8192));
+  // SGLang's fraction is of weights and cache alone: activations and graphs lie outside it (server_args.py, mem_fraction_static).
+  JEVONS_TRY(p.subject->reserve, serve::engine_reserve(catalog, c.engine == "sglang" ? 0 : 8192));
   const auto time = step::StepTime::make(catalog, *p.subject, p.placement);
   if (!time) {
     std::string key = time.error().key;
@@ -176,21 +178,68 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
   return p;
 }
 
-Result<Prediction> simulate(const Prepared& p, const step::Served& served) {
+std::optional<double> measured_output(const Case& c) {
+  if (!c.ttft_usable || !c.ttft_s || !c.tpot_s) return std::nullopt;
+  return c.concurrency * c.osl / (*c.ttft_s + (c.osl - 1) * *c.tpot_s);
+}
+
+namespace {
+
+// Prefill and decode on workers of their own, in steady state: a closed loop of two stations. X requests a second enter decode, where
+// B = X O t(B) / workers of them sit on each worker; a prompt waits for one of the prefill servers as in M/M/c at utilisation rho, and
+// Little's law closes the loop: X (TTFT + O t) = C. Prompts move to the decode workers in the shadow of prefill.
+Prediction two_stations(const Prepared& p, const step::Served& served, double host) {
+  const Case& c = *p.of;
+  const step::StepTime decode = p.time->with(served), prefill = p.prefill_time->with(served);
+  const double workers = c.decode.count, servers = double(c.prefill.count) * c.prefill.placement.dp;
+  const double ranks = c.prefill.placement.dp;
+  // One prompt on one attention rank while the others push theirs.
+  const double whole = prefill.token_seconds(c.isl * ranks) + prefill.prefill_attention_seconds(c.isl * ranks, 0);
+  const double service = std::max(prefill.prefill_floor(), whole);
+  const double most = std::max(1.0, double(p.cache.blocks) * double(p.policy.block_size) / (c.isl + c.osl / 2) * p.placement.dp);
+  const auto step_at = [&](double x) {
+    double t = 0, batch = 1;
+    for (int i = 0; i < 40; ++i) {
+      t = decode.seconds({std::clamp(batch, double(p.placement.dp), most), c.isl + c.osl / 2, 0, 0});
+      batch = 0.5 * batch + 0.5 * x * c.osl * t / workers;
+    }
+    return t;
+  };
+  double low = 0, high = servers / service;
+  for (int i = 0; i < 60; ++i) {
+    const double x = (low + high) / 2, rho = x * service / servers;
+    const double ttft = host + service * (1 + std::pow(rho, std::sqrt(2 * (servers + 1)) - 1) / (servers * (1 - rho)));
+    (x * (ttft + c.osl * step_at(x)) < c.concurrency ? low : high) = x;
+  }
+  const double x = (low + high) / 2;
+  Prediction out{&c};
+  out.tpot_s = step_at(x);
+  out.ttft_s = std::max(host + service, c.concurrency / x - c.osl * out.tpot_s);
+  out.output_tok_s = c.concurrency * c.osl / (out.ttft_s + (c.osl - 1) * out.tpot_s);
+  out.blocks = double(p.cache.blocks);
+  out.fit = std::floor(most);
+  out.memory_binds = out.near_limit = most < c.concurrency / workers;
+  return out;
+}
+
+}  // namespace
+
+Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors) {
+  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
+  const double host = served[kHost[std::size_t(p.policy.engine)]] * (factors != nullptr ? factors->prompt : 1);
+  if (p.of->disaggregated) return two_stations(p, served, host);
   const step::StepTime time = p.time->with(served);
   const Case& c = *p.of;
   const int concurrency = int(std::lround(p.concurrency));
-  JEVONS_TRY(traffic::Workload w, workload_of(c, concurrency,
-                                              c.disaggregated ? traffic::benchmark_requests(concurrency)
-                                                              : std::max(c.num_requests, std::size_t(concurrency) * 2)));
+  JEVONS_TRY(traffic::Workload w, workload_of(c, concurrency, std::max(c.num_requests, std::size_t(concurrency) * 2)));
   serve::EnginePolicy policy = p.policy;
-  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
-  policy.host_constant = traffic::SimTime(time.served()[kHost[std::size_t(policy.engine)]] * 1e9);
+  policy.host_constant = traffic::SimTime(host * 1e9);
   const int ranks = p.placement.dp;
   step::FormOptions options;
   options.max_batch = std::min(policy.max_num_seqs, concurrency);
   options.max_tokens = policy.max_num_batched_tokens;
   options.prefill_floor = time.prefill_floor();
+  if (factors != nullptr) options.decode_factor = factors->decode, options.prompt_factor = factors->prompt;
   options.max_context = std::int64_t(c.nominal_isl + c.nominal_osl) + 64;
   const step::StepForm form = step::form_of(time, options);
   policy.max_num_seqs = options.max_batch;
@@ -208,7 +257,8 @@ Result<Prediction> simulate(const Prepared& p, const step::Served& served) {
   out.fit = std::floor(double(p.cache.blocks) * p.policy.block_size / whole) * ranks;
   out.memory_binds = out.fit < p.concurrency;
   out.preemptions = m.preemptions;
-  out.band = time.constants().band;
+  out.near_limit = out.memory_binds || out.preemptions > 0 || m.kv_peak > 0.9;
+  out.corrected = factors != nullptr;
   return out;
 }
 

@@ -15,6 +15,7 @@ using Vector = std::array<double, kFits>;
 using Matrix = std::array<Vector, kFits>;
 
 constexpr double kTpotScale = 0.07, kTtftScale = 0.15;
+constexpr double kFewest = 4;  // cases of a block that is corrected
 
 // Solves a symmetric positive definite system by Cholesky's decomposition.
 Vector solve(Matrix a, Vector b) {
@@ -42,7 +43,7 @@ struct System {
   Vector b{};
   // One residual ln(predicted/measured) with its sensitivities.
   void add(const Vector& moves, double residual, double scale, double weight) {
-    const double r = residual / scale, w = weight / (scale * scale) / std::sqrt(1 + r * r);
+    const double r = residual / scale, w = weight / (scale * scale) / (1 + r * r / 2);
     for (std::size_t i = 0; i < kFits; ++i) {
       for (std::size_t j = 0; j <= i; ++j) a[i][j] += w * moves[i] * moves[j];
       b[i] -= w * moves[i] * residual;
@@ -52,11 +53,13 @@ struct System {
 
 }  // namespace
 
-std::vector<Prediction> predict_all(std::span<const Prepared> cases, const Served& served, std::span<const char> only) {
+std::vector<Prediction> predict_all(std::span<const Prepared> cases, const Served& served, const step::ServedBlocks& blocks,
+                                    std::span<const char> only) {
   std::vector<Prediction> out(cases.size());
   tbb::parallel_for(std::size_t{0}, cases.size(), [&](std::size_t i) {
     if (!only.empty() && !only[i]) return;
-    const auto p = simulate(cases[i], served);
+    const auto block = blocks.find(cases[i].of->block());
+    const auto p = simulate(cases[i], served, block == blocks.end() ? nullptr : &block->second);
     JEVONS_ENSURE(p.has_value());
     out[i] = *p;
   });
@@ -66,12 +69,12 @@ std::vector<Prediction> predict_all(std::span<const Prepared> cases, const Serve
 Sensitivities sensitivities(std::span<const Prepared> cases, const std::vector<char>& used, const Served& at,
                             const std::function<void(double)>& progress) {
   constexpr double kStep = 0.06;  // of a logarithm
-  const auto base = predict_all(cases, at, used);
+  const auto base = predict_all(cases, at, {}, used);
   Sensitivities s{std::vector<Vector>(cases.size()), std::vector<Vector>(cases.size())};
   for (std::size_t f = 0; f < kFits; ++f) {
     Served moved = at;
     moved.value[f] *= std::exp(kStep);
-    const auto to = predict_all(cases, moved, used);
+    const auto to = predict_all(cases, moved, {}, used);
     for (std::size_t i = 0; i < cases.size(); ++i) {
       if (!used[i]) continue;
       s.tpot[i][f] = std::log(to[i].tpot_s / base[i].tpot_s) / kStep;
@@ -89,7 +92,7 @@ Served fit(std::span<const Prepared> cases, const std::vector<char>& used, const
   const auto specs = step::served_constants();
   Served now = start;
   for (int round = 0; round < rounds; ++round) {
-    const auto predicted = predict_all(cases, now, used);
+    const auto predicted = predict_all(cases, now, {}, used);
     System s;
     for (std::size_t i = 0; i < cases.size(); ++i) {
       if (!used[i]) continue;
@@ -107,6 +110,61 @@ Served fit(std::span<const Prepared> cases, const std::vector<char>& used, const
     for (std::size_t f = 0; f < kFits; ++f) now.value[f] *= std::exp(std::clamp(step[f], -0.5, 0.5));
   }
   return now;
+}
+
+namespace {
+
+// Normal equations of the two factors of one block, in logarithms.
+struct BlockSystem {
+  double dd = 0, dp = 0, pp = 0, d = 0, p = 0;
+  void add(double by_decode, double by_prompt, double residual, double scale, double weight) {
+    const double r = residual / scale, w = weight / (scale * scale) / (1 + r * r / 2);
+    dd += w * by_decode * by_decode;
+    dp += w * by_decode * by_prompt;
+    pp += w * by_prompt * by_prompt;
+    d -= w * by_decode * residual;
+    p -= w * by_prompt * residual;
+  }
+};
+
+}  // namespace
+
+step::ServedBlocks fit_blocks(std::span<const Prepared> cases, const std::vector<char>& used, const Served& served) {
+  constexpr double kDecodeSigma = 0.10, kPromptSigma = 0.25, kStep = 0.05;
+  constexpr int kRounds = 2;
+  step::ServedBlocks blocks;
+  for (std::size_t i = 0; i < cases.size(); ++i) blocks[cases[i].of->block()].cases += used[i] ? 1 : 0;
+  std::erase_if(blocks, [](const auto& b) { return b.second.cases < kFewest; });
+  for (int round = 0; round < kRounds; ++round) {
+    step::ServedBlocks more_decode = blocks, more_prompt = blocks;
+    for (auto& [key, b] : more_decode) b.decode *= std::exp(kStep);
+    for (auto& [key, b] : more_prompt) b.prompt *= std::exp(kStep);
+    const auto base = predict_all(cases, served, blocks, used), by_decode = predict_all(cases, served, more_decode, used),
+               by_prompt = predict_all(cases, served, more_prompt, used);
+    std::map<std::string, BlockSystem> systems;
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      const Case& c = *cases[i].of;
+      const auto block = blocks.find(c.block());
+      if (!used[i] || block == blocks.end()) continue;
+      const double weight = 1 / std::sqrt(block->second.cases);
+      const auto add = [&](double Prediction::* metric, double measured, double scale) {
+        const double at = base[i].*metric;
+        systems[c.block()].add(std::log(by_decode[i].*metric / at) / kStep, std::log(by_prompt[i].*metric / at) / kStep,
+                               std::log(at / measured), scale, weight);
+      };
+      if (c.tpot_s && *c.tpot_s > 0) add(&Prediction::tpot_s, *c.tpot_s, kTpotScale);
+      if (c.ttft_s && *c.ttft_s > 0 && c.ttft_usable) add(&Prediction::ttft_s, *c.ttft_s, kTtftScale);
+    }
+    for (auto& [key, s] : systems) {
+      step::BlockFactors& b = blocks[key];
+      const double decode = 1 / (kDecodeSigma * kDecodeSigma), prompt = 1 / (kPromptSigma * kPromptSigma);
+      const double dd = s.dd + decode, pp = s.pp + prompt, d = s.d - decode * std::log(b.decode), p = s.p - prompt * std::log(b.prompt);
+      const double determinant = dd * pp - s.dp * s.dp;
+      b.decode *= std::exp(std::clamp((pp * d - s.dp * p) / determinant, -0.4, 0.4));
+      b.prompt *= std::exp(std::clamp((dd * p - s.dp * d) / determinant, -0.7, 0.7));
+    }
+  }
+  return blocks;
 }
 
 }  // namespace jevons::evidence

@@ -34,6 +34,7 @@ enum class Fit : std::uint8_t {
   expert_cost,           // s, each distinct expert
   routing_exponent,      // tokens^x in the distinct-expert count
   imbalance,             // factor on the spread of tokens over expert-parallel ranks
+  expert_skew,           // lasting spread of tokens over expert-parallel ranks, for each doubling of them
   allreduce_latency,     // factor
   allreduce_size,        // factor
   dispatch_latency,      // factor
@@ -52,6 +53,7 @@ struct FitSpec {
   std::string_view name;
   double prior = 1;  // value
   double sigma = 0;  // standard deviation of its logarithm
+  bool seconds = false;
 };
 std::span<const FitSpec> served_constants();
 
