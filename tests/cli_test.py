@@ -20,7 +20,7 @@ class Cli(unittest.TestCase):
         self.assertRegex(run("--version").stdout, r"^jevons \d+\.\d+\.\d+\n$")
         overview = run("--help")
         self.assertEqual(overview.returncode, 0)
-        for verb in ("run", "simulate", "datacenter", "model", "fabric", "forecast", "claims", "backtest", "validate", "catalog"):
+        for verb in ("run", "simulate", "datacenter", "model", "fabric", "forecast", "claims", "backtest", "validate", "calibrate", "catalog"):
             self.assertIn(verb, overview.stdout)
             text = run(verb, "--help")
             self.assertEqual(text.returncode, 0)
@@ -281,6 +281,31 @@ class Cli(unittest.TestCase):
                 r = run("catalog", "list", "--catalog", folder)
                 self.assertEqual(r.returncode, 2)
                 self.assertIn(text, r.stderr)
+
+    def test_calibrate(self):
+        header = "accelerator,operator,format,m,n,k,time_us"
+        # A machine whose floors are 5 us and that reads 2.5 TB/s and multiplies 600 TFLOPS.
+        shapes = [(m, n, k) for m in (1, 64, 512, 4096) for n in (4096, 8192) for k in (2048, 4096, 8192)]
+        rows = [f"h100-sxm,gemm,bf16,{m},{n},{k},{5 + max(2 * n * k / 2.5e6, 2 * m * n * k / 600e6):.3f}" for m, n, k in shapes]
+        with tempfile.TemporaryDirectory() as folder:
+            table, out = pathlib.Path(folder, "ops.csv"), os.path.join(folder, "mine")
+            table.write_text("\n".join([header, *rows]) + "\n")
+            done = run("calibrate", str(table), "-o", out, "--date", "2026-11-28")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("h100-sxm gemm bf16", done.stdout)
+            self.assertIn("measured", run("catalog", "show", "gemm", "--catalog", out).stdout)
+            words = (*self.SMALL, "--concurrency", "8", "--num-requests", "100", "--format", "json")
+            before, after = (json.loads(run(*words, *more).stdout)["values"] for more in ((), ("--catalog", out)))
+            self.assertNotEqual(before["tpot"]["mean_ms"], after["tpot"]["mean_ms"])
+            # The same table again, over its own overlay, has nothing left to gain.
+            again = run("calibrate", str(table), "--catalog", out, "-o", os.path.join(folder, "again"))
+            self.assertEqual(again.returncode, 2)
+            self.assertIn("--force", again.stderr)
+            self.assertFalse(os.path.exists(os.path.join(folder, "again")))
+            table.write_text("\n".join([header, rows[0], rows[1].rsplit(",", 1)[0] + ",-3"]) + "\n")
+            bad = run("calibrate", str(table), "-o", out)
+            self.assertEqual(bad.returncode, 2)
+            self.assertIn("ops.csv:3 time_us: -3 is not above 0", bad.stderr)
 
     def test_fabric(self):
         values = json.loads(run("fabric", "gb200-nvl72", "--format", "json").stdout)["values"]

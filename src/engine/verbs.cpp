@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.hpp"
+#include "engine/calibrate_verb.hpp"
 #include "engine/datacenter_verb.hpp"
 #include "engine/evaluate.hpp"
 #include "engine/fabric_verb.hpp"
@@ -333,6 +334,13 @@ const Verb kVerbs[] = {
      "  jevons validate cases.csv\n  jevons validate cases.csv --format json\n  jevons validate cases.csv -o out    # every case, and a "
      "chart\n  jevons validate llama_requests.jsonl --profile rtx4090_tp1_attention.csv.gz\n",
      1, 1, replay_options(), run_validate},
+    {"calibrate", "FILE...",
+     "Fit your own measurements: operator tables (tools/profile_gpu.py), serving points (the cases format) or results of vllm bench serve "
+     "(JSON).\nPrints errors before and after; -o DIR writes an overlay for --catalog DIR.",
+     "  python3 tools/profile_gpu.py --accelerator h100-sxm -o h100.csv && jevons calibrate h100.csv -o mine\n"
+     "  jevons calibrate my_runs.csv -o mine && jevons run --catalog mine --model qwen3-32b --accelerator h100-sxm\n"
+     "  jevons calibrate c8.json c64.json --model qwen3-32b --accelerator h100-sxm --tp 2 -o mine\n",
+     1, 64, calibrate_options(), run_calibrate},
     {"bench",
      "[serve-w1|serve-w2|serve-w3|market]",
      "Time the simulator on its reference workloads, or the paths of a forecast.",

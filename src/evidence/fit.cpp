@@ -85,7 +85,8 @@ Sensitivities sensitivities(std::span<const Prepared> cases, const std::vector<c
   return s;
 }
 
-Served fit(std::span<const Prepared> cases, const std::vector<char>& used, const Served& start, const Sensitivities& moves, int rounds) {
+Served fit(std::span<const Prepared> cases, const std::vector<char>& used, const Served& start, const Sensitivities& moves, int rounds,
+           const Served* centre) {
   std::map<std::string, double> block;
   for (std::size_t i = 0; i < cases.size(); ++i) block[cases[i].of->block()] += used[i] ? 1 : 0;
   const auto specs = step::served_constants();
@@ -103,7 +104,7 @@ Served fit(std::span<const Prepared> cases, const std::vector<char>& used, const
     for (std::size_t f = 0; f < kFits; ++f) {
       const double precision = 1 / (specs[f].sigma * specs[f].sigma);
       s.a[f][f] += precision;
-      s.b[f] -= precision * std::log(now.value[f] / specs[f].prior);
+      s.b[f] -= precision * std::log(now.value[f] / (centre != nullptr ? centre->value[f] : specs[f].prior));
     }
     const Vector step = solve(s.a, s.b);
     for (std::size_t f = 0; f < kFits; ++f) now.value[f] *= std::exp(std::clamp(step[f], -0.5, 0.5));
