@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "engine/links.hpp"
+#include "engine/plan_verb.hpp"
 #include "serve/cache_blocks.hpp"
 #include "serve/metrics.hpp"
 #include "step/form_of.hpp"
@@ -350,6 +351,7 @@ constexpr Reference kReferences[] = {{"serve-w1", "100000", "4", "1", 0.10},
 Result<Outcome> run_bench(Context& c) {
   constexpr int kRuns = 5;
   const std::string wanted = c.words.empty() ? "" : c.words[0];
+  if (wanted == "plan-160") return bench_plan(c);
   Outcome o;
   o.document.version = std::string(version());
   o.document.title = fmt::format("Reference workloads: median of {} runs, one thread", kRuns);
@@ -391,7 +393,7 @@ Result<Outcome> run_bench(Context& c) {
     t.rows.push_back({std::string(r.name), requests, median, r.limit_s, requests / median});
   }
   if (t.rows.empty())
-    return bad_input("bench", fmt::format("unknown workload '{}'", wanted.substr(0, 40)), "serve-w1, serve-w2 or serve-w3");
+    return bad_input("bench", fmt::format("unknown workload '{}'", wanted.substr(0, 40)), "serve-w1, serve-w2, serve-w3 or plan-160");
   o.document.tables.push_back(std::move(t));
   return o;
 }
