@@ -9,6 +9,7 @@
 
 #include "base/units.hpp"
 #include "engine/evaluate.hpp"
+#include "engine/plan_verb.hpp"
 #include "engine/replay_verb.hpp"
 #include "engine/simulate_verb.hpp"
 #include "evidence/validate.hpp"
@@ -346,6 +347,19 @@ const Verb kVerbs[] = {
      1,
      {},
      run_simulate},
+    {"plan",
+     "[QUESTION.yaml]",
+     "Find the best deployment: every candidate bounded in closed form, those that can still win simulated.\nSays how many were screened, "
+     "bounded out and simulated, and how much better anything left could be.",
+     "  jevons plan --model llama-3.1-8b --accelerator h100-sxm --max-gpus 8 --isl 1000 --osl 200 --ttft 1000 --tpot 20 --objective "
+     "tok/s/gpu\n"
+     "  jevons plan --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 64 --isl 4000 --osl 500 --tpot p99:50 --disaggregation allowed\n"
+     "  jevons plan --model qwen3-32b --accelerator h100-sxm:8 a100-80g-sxm:16 --max-gpus 24 --request-rate 20 --isl 2000 --osl 300 \\\n"
+     "      --ttft p95:2000 --tpot 40 -o out\n",
+     0,
+     1,
+     plan_options(),
+     run_plan},
     {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.",
      "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n", 1, 1,
      kModelOptions, run_model},
