@@ -41,6 +41,13 @@ std::string space_line(const plan::Search& f, const plan::Space& space) {
   return out;
 }
 
+std::string gap_line(const plan::Search& f) {
+  std::string out = fmt::format("proved: nothing in this space is better by more than {:.2g} %", f.gap * 100);
+  if (f.likely_gap < f.gap)
+    out += fmt::format(" ({:.2g} % if latency grows with concurrency; more --effort proves more)", f.likely_gap * 100);
+  return out;
+}
+
 report::Table finalist_table(const PlanQuestion& q, const plan::Search& f, const std::vector<std::size_t>& rows, std::string name,
                              std::string title) {
   report::Table t{std::move(name),
@@ -97,6 +104,7 @@ void put_values(report::Document& d, const PlanQuestion& q, const plan::Search& 
   put("search.simulated", "", double(f.simulated), kSearch);
   put("search.left", "", double(f.left), kSearch);
   put("search.gap", "", f.gap, kSearch);
+  put("search.gap_if_latency_grows_with_concurrency", "", f.likely_gap, kSearch);
 }
 
 report::Chart frontier_chart(const PlanQuestion& q, const plan::Search& f, bool money) {
@@ -189,7 +197,7 @@ report::Document page_of_plan(const PlanQuestion& q, const plan::Space& space, c
                                           : "null: " + fmt::format("{}", fmt::join(q.unpriced, "; "))},
               {"Binds", binding_of(q, f)},
               {"Search", space_line(f, space)},
-              {"Gap", fmt::format("nothing left in this space is better by more than {:.2g} %", f.gap * 100)}};
+              {"Gap", gap_line(f)}};
   const auto rows = finalists(f, std::size_t(q.settings.integer("finalists")));
   d.tables.push_back(finalist_table(q, f, rows, "finalists", "Finalists, each at its best simulated load"));
   if (q.ask.objective == plan::Objective::pareto)

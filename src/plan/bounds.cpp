@@ -64,10 +64,12 @@ Demand demand_of(const traffic::Workload& w) {
     d.fresh_least = std::min(d.fresh_least, input - shared);
     d.input += input;
     d.decodes += out;
-    d.excess += out * (input - double(d.input_least)) + out * (out - 1) / 2;
+    d.excess += out * (input - double(d.input_least));
+    d.squares += out * out;
     d.equal = d.equal && q.input_tokens[r] == q.input_tokens[0] && q.output_tokens[r] == q.output_tokens[0];
   }
-  for (double* sum : {&d.fresh, &d.input, &d.decodes, &d.excess}) *sum /= d.requests;
+  for (double* sum : {&d.fresh, &d.input, &d.decodes, &d.excess, &d.squares}) *sum /= d.requests;
+  d.decodes_most = d.decodes;
   return d;
 }
 
@@ -95,7 +97,9 @@ ReplicaBound::ReplicaBound(const Replica& replica, const Demand& demand, serve::
     line = {std::min(line.first, l.first), std::min(line.slope, l.slope)};
   }
   attention_ = line.first;
-  const double growth = role == serve::Role::prefill ? 0 : line.slope * demand.excess / replica.yield();
+  // Step j = 0 … n − 1 of n = out/yield reads j·yield tokens more than the prompt: Σ = (out²/yield − out)/2.
+  const double grown = std::max(0.0, demand.squares / replica.yield() - demand.decodes_most) / 2;
+  const double growth = role == serve::Role::prefill ? 0 : line.slope * (demand.excess / replica.yield() + grown);
   double prompt_attention = 0, least_attention = 0;
   if (fresh > 0) {  // convex in the position: its mean is at least that of the mean prompt
     prompt_attention = std::max(0.0, seconds(form.position_time(std::int64_t(demand.input)) - form.position_time(demand.cached)));

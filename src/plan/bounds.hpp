@@ -16,7 +16,9 @@ struct Demand {
   double input = 0;                     // prompt tokens, mean
   std::int64_t input_least = 0;         // prompt tokens of the shortest request
   std::int64_t cached = 0;              // prompt tokens that a prefix cache may hold
-  double excess = 0;                    // Σ over the output tokens after the first of (cached tokens − input_least), mean of a request
+  double excess = 0;                    // (output tokens after the first)·(prompt tokens − input_least), mean
+  double squares = 0;                   // (output tokens after the first)², mean
+  double decodes_most = 0;              // as decodes; of several workloads the most
   bool equal = false;                   // all requests alike: limits on TPOT then bound throughput
 };
 Demand demand_of(const traffic::Workload& workload);

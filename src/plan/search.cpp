@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <map>
 
@@ -60,6 +61,7 @@ class Searcher {
   Result<void> close_gap();
   bool can_win(const Point& p) const;
   bool worth(double bound) const { return !out_.best || bound > out_.points[*out_.best].score * (1 + ask_.gap); }
+  bool above_infeasible(std::size_t point) const;
   bool spent() const { return out_.requests >= ask_.max_simulated || (ask_.stop != nullptr && ask_.stop->load()); }
   void account();
 
@@ -71,6 +73,7 @@ class Searcher {
   std::vector<std::size_t> order_;  // shapes by bound
   std::size_t looked_into_ = 0;     // of `order_`
   std::vector<bool> closer_;
+  std::vector<int> lowest_miss_;  // of each shape: the lowest concurrency that missed a latency limit
 };
 
 int seats_of(const Ask& ask, const Shape& s) {
@@ -113,10 +116,10 @@ Result<void> Searcher::prepare() {
     }
   }
   bounds_ = std::make_unique<Bounds>(ask_, demands);
-  for (const Shape& s : ask_.shapes) {
-    shape_bound_.push_back(bounds_->shape(s));
-    order_.push_back(order_.size());
-  }
+  lowest_miss_.assign(ask_.shapes.size(), INT_MAX);
+  shape_bound_.resize(ask_.shapes.size());
+  for_each_index(ask_.shapes.size(), ask_.threads, [&](std::size_t i) { shape_bound_[i] = bounds_->shape(i, loads(ask_.shapes[i])); });
+  for (std::size_t i = 0; i < ask_.shapes.size(); ++i) order_.push_back(i);
   std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return shape_bound_[a] > shape_bound_[b]; });
   return {};
 }
@@ -188,6 +191,7 @@ Result<void> Searcher::simulate(std::vector<std::size_t> wave) {
   }
   for (const std::size_t i : wave) {
     const Point& p = out_.points[i];
+    if (!p.feasible) lowest_miss_[p.shape] = std::min(lowest_miss_[p.shape], p.concurrency);
     if (p.feasible && (!out_.best || p.score > out_.points[*out_.best].score)) out_.best = i;
   }
   out_.simulated += wave.size();
@@ -225,6 +229,13 @@ Result<void> Searcher::climb() {
       const std::size_t first = ask_.slo.empty() ? high - 1 : high - from > 4 ? high - 4 : from;
       climbs.push_back({from, high, first, 1, shape_bound_[shape]});
     }
+    // The highest concurrency bounds all others of its shape.
+    for_each_index(climbs.size(), ask_.threads, [&](std::size_t k) { bounds_->look_closer(out_.points[climbs[k].high - 1]); });
+    for (Climb& c : climbs) {
+      closer_[c.high - 1] = true;
+      c.bound = std::min(c.bound, out_.points[c.high - 1].bound);
+      for (std::size_t i = c.low; i < c.high; ++i) out_.points[i].bound = std::min(out_.points[i].bound, c.bound);
+    }
     if (climbs.empty() && (looked_into_ == order_.size() || !worth(shape_bound_[order_[looked_into_]]))) break;
     for (;;) {
       std::vector<std::size_t> wave;
@@ -248,13 +259,22 @@ Result<void> Searcher::climb() {
   return {};
 }
 
+// Whether fewer in flight missed a latency limit already. That more would too is likely, not proved.
+bool Searcher::above_infeasible(std::size_t point) const {
+  const Point& p = out_.points[point];
+  return p.concurrency > lowest_miss_[p.shape];
+}
+
 Result<void> Searcher::close_gap() {
   while (!spent()) {
     std::vector<std::size_t> open;
     for (std::size_t i = 0; i < out_.points.size(); ++i) {
       if (can_win(out_.points[i])) open.push_back(i);
     }
-    std::stable_sort(open.begin(), open.end(), [&](std::size_t a, std::size_t b) { return out_.points[a].bound > out_.points[b].bound; });
+    std::stable_sort(open.begin(), open.end(), [&](std::size_t a, std::size_t b) {
+      const bool later_a = above_infeasible(a), later_b = above_infeasible(b);
+      return later_a != later_b ? later_b : out_.points[a].bound > out_.points[b].bound;
+    });
     std::vector<std::size_t> wave, look;
     for (const std::size_t i : open) {
       if (wave.size() + look.size() >= kWave) break;
@@ -273,19 +293,25 @@ Result<void> Searcher::close_gap() {
 
 void Searcher::account() {
   const double best = out_.best ? out_.points[*out_.best].score : 0;
-  double open_bound = 0;
-  for (const Point& p : out_.points) {
+  double open_bound = 0, likely_bound = 0;
+  for (std::size_t i = 0; i < out_.points.size(); ++i) {
+    const Point& p = out_.points[i];
     if (p.state == Point::State::cannot_meet) ++out_.cannot_meet;
     if (p.state != Point::State::open) continue;
     (can_win(p) ? out_.left : out_.bounded_out) += 1;
     open_bound = std::max(open_bound, p.bound);
+    if (!above_infeasible(i)) likely_bound = std::max(likely_bound, p.bound);
   }
   for (std::size_t k = looked_into_; k < order_.size(); ++k) {
     const double bound = shape_bound_[order_[k]];
     (worth(bound) ? out_.left : out_.bounded_out) += loads(ask_.shapes[order_[k]]).size();
     open_bound = std::max(open_bound, bound);
+    likely_bound = std::max(likely_bound, bound);
   }
-  if (best > 0) out_.gap = std::max(0.0, open_bound / best - 1);
+  if (best > 0) {
+    out_.gap = std::max(0.0, open_bound / best - 1);
+    out_.likely_gap = std::max(0.0, likely_bound / best - 1);
+  }
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < out_.points.size(); ++i) {
     if (out_.points[i].feasible) order.push_back(i);

@@ -88,7 +88,8 @@ struct Search {
   std::size_t simulated = 0, cannot_meet = 0, bounded_out = 0, left = 0;
   std::size_t screened() const { return simulated + cannot_meet + bounded_out + left; }
   double requests = 0;                      // simulated
-  double gap = 0;  // a point that was not simulated may be better by this part at most
+  double gap = 0;         // proved: a point that was not simulated may be better by this part at most
+  double likely_gap = 0;  // likewise if latency grows with concurrency, so that a shape that missed a limit misses it with more in flight
 };
 
 /// Concurrencies that are tried: 1 and up by a twelfth of a factor of two, rounded to whole multiples of `step`, up to `most`.

@@ -14,10 +14,11 @@ using serve::Role;
 Demand least_of(const std::vector<Demand>& all) {
   Demand d = all.front();
   for (const Demand& x : all) {
-    for (const auto field : {&Demand::requests, &Demand::fresh, &Demand::fresh_least, &Demand::decodes, &Demand::input, &Demand::excess})
+    for (const auto field : {&Demand::requests, &Demand::fresh, &Demand::fresh_least, &Demand::decodes, &Demand::input, &Demand::excess, &Demand::squares})
       d.*field = std::min(d.*field, x.*field);
     d.input_least = std::min(d.input_least, x.input_least);
     d.cached = std::max(d.cached, x.cached);
+    d.decodes_most = std::max(d.decodes_most, x.decodes_most);
     d.equal = d.equal && x.equal && x.input_least == all.front().input_least && x.decodes == all.front().decodes;
   }
   return d;
@@ -65,20 +66,48 @@ double Bounds::capacity(const Shape& s, int concurrency, const std::optional<Tpo
   return whole + std::min(prefill, decode);
 }
 
-double Bounds::alone_s(const Shape& s, bool first_token_only) const {
-  double whole = 1e300, prefill = 1e300, decode = 1e300;
+// Prefill and decode pools: decodes start after the first prompt, and end a whole answer after the last one.
+std::optional<double> Bounds::with_tails(const Shape& s, int concurrency) const {
+  double prefill = 0, decode = 0, prompt_s = 1e300, answer_s = 1e300;
+  for (const Part& p : s.parts) {
+    if (p.role == Role::both) return std::nullopt;
+    const std::size_t i = p.choice * 3 + std::size_t(p.role);
+    if (p.role == Role::prefill) {
+      prefill += p.replicas / std::max(1e-12, free_[i]);
+      prompt_s = std::min(prompt_s, bounds_[i]->first_token_s());
+    } else {
+      decode += p.replicas / std::max(1e-12, limited_[i]);
+      answer_s = std::min(answer_s, bounds_[i]->decode_s());
+    }
+  }
+  if (!least_.equal) return std::nullopt;
+  const double n = concurrency > 0 ? rows_of(concurrency) : least_.requests, host = host_s(s);
+  return n / std::max(n / prefill + answer_s, n / decode + prompt_s - host);
+}
+
+double Bounds::host_s(const Shape& s) const {
+  return double(ask_.choices[s.parts.front().choice].replica->design().policy.host_constant) * 1e-9;
+}
+
+// One request with the deployment to itself, by the kind of replica that is fastest at it.
+Bounds::Alone Bounds::alone(const Shape& s) const {
+  Alone a;
+  double prefill = 1e300, decode = 1e300;
   for (const Part& p : s.parts) {
     const ReplicaBound& b = of(p);
-    if (p.role == Role::both) whole = std::min(whole, b.first_token_s() + (first_token_only ? 0 : b.decode_s()));
+    if (p.role != Role::decode) a.first_s = std::min(a.first_s, b.first_token_s());
+    if (p.role != Role::prefill) a.decode_s = std::min(a.decode_s, b.decode_s());
+    if (p.role == Role::both) a.all_s = std::min(a.all_s, b.first_token_s() + b.decode_s());
     if (p.role == Role::prefill) prefill = std::min(prefill, b.first_token_s());
     if (p.role == Role::decode) decode = std::min(decode, b.decode_s());
   }
-  if (prefill < 1e300) whole = std::min(whole, prefill + (first_token_only ? 0 : decode));
-  return whole;
+  if (prefill < 1e300) a.all_s = std::min(a.all_s, prefill + decode);
+  return a;
 }
 
 bool Bounds::meets(const Shape& s, int concurrency) const {
-  const double first = alone_s(s, true), each = least_.decodes > 0 ? (alone_s(s, false) - first) / least_.decodes : 0;
+  const Alone one = alone(s);
+  const double first = one.first_s, each = least_.decodes > 0 ? one.decode_s / least_.decodes : 0;
   const double n = concurrency > 0 ? rows_of(concurrency) : least_.requests;
   double prompts = 0;  // prompts a second, of all replicas together
   for (const Part& p : s.parts) {
@@ -106,7 +135,7 @@ bool Bounds::meets(const Shape& s, int concurrency) const {
       if (least_.equal && each > limit.seconds) return false;
       if (!limit.quantile) tpot_mean = limit.seconds;
     } else {
-      if (least_.equal && first + each * least_.decodes > limit.seconds) return false;
+      if (least_.equal && one.all_s > limit.seconds) return false;
       if (!limit.quantile) e2e_mean = limit.seconds;
     }
   }
@@ -116,9 +145,15 @@ bool Bounds::meets(const Shape& s, int concurrency) const {
   return true;
 }
 
-double Bounds::shape(const Shape& s) const {
-  const double most = capacity(s, 0, tpot_);
-  return score_of(ask_, s, most, most, output_most_);
+// Both parts of a bound rise with the concurrency, and so does what stands against a limit: the largest that may meet it decides.
+double Bounds::shape(std::size_t shape, const std::vector<int>& loads) const {
+  const auto first_over = std::partition_point(loads.begin(), loads.end(), [&](int c) {
+    return ask_.objective == Objective::goodput_per_gpu || meets(ask_.shapes[shape], c);
+  });
+  if (first_over == loads.begin()) return 0;
+  Point p{.shape = shape, .concurrency = *(first_over - 1)};
+  look(p);
+  return p.bound;
 }
 
 void Bounds::look(Point& p) const {
@@ -127,11 +162,12 @@ void Bounds::look(Point& p) const {
     p.state = Point::State::cannot_meet;
     return;
   }
-  const double whole = alone_s(s, false);
+  const Alone one = alone(s);
   double most = capacity(s, 0, tpot_);
-  if (p.concurrency > 0) most = std::min(most, p.concurrency / whole);
+  if (p.concurrency > 0) most = std::min(most, p.concurrency / one.all_s);
+  if (const auto tails = with_tails(s, p.concurrency)) most = std::min(most, *tails);
   p.bound = score_of(ask_, s, most, most, output_most_);
-  const double tpot = least_.decodes > 0 && least_.equal ? (whole - alone_s(s, true)) / least_.decodes : 0;
+  const double tpot = least_.decodes > 0 && least_.equal ? one.decode_s / least_.decodes : 0;
   p.user_bound = tpot > 0 ? 1 / tpot : 1e300;
 }
 

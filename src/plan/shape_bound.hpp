@@ -10,8 +10,8 @@ class Bounds {
   /// demands: of every workload that will be asked for; bounds hold for each of them. Reads `ask` later on.
   Bounds(const Ask& ask, const std::vector<Demand>& demands);
 
-  /// Score of a shape under any load, from above.
-  double shape(const Shape& s) const;
+  /// Score of a shape under each of these loads, ascending, from above; 0 where none can meet the limits.
+  double shape(std::size_t shape, const std::vector<int>& loads) const;
   /// Bounds of a point at first sight: whether it cannot meet its limits, score and tokens per second and user from above.
   void look(Point& p) const;
   /// The same with the step mix that its own concurrency allows: tighter, and about a millisecond of work.
@@ -21,7 +21,12 @@ class Bounds {
   const ReplicaBound& of(const Part& part) const { return *bounds_[part.choice * 3 + std::size_t(part.role)]; }
   double capacity(const Shape& s, int concurrency, const std::optional<TpotLimit>& limit) const;
   bool meets(const Shape& s, int concurrency) const;
-  double alone_s(const Shape& s, bool first_token_only) const;
+  std::optional<double> with_tails(const Shape& s, int concurrency) const;
+  double host_s(const Shape& s) const;
+  struct Alone {
+    double first_s = 1e300, decode_s = 1e300, all_s = 1e300;
+  };
+  Alone alone(const Shape& s) const;
 
   const Ask& ask_;
   Demand least_;               // of all demands
