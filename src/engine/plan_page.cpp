@@ -48,6 +48,56 @@ std::string gap_line(const plan::Search& f) {
   return out;
 }
 
+std::string knee_line(const Point& p, const plan::Search& f) {
+  std::string out = fmt::format("saturates at {:.4g} req/s at most", f.capacity_rps);
+  if (p.concurrency > 0) out += fmt::format("; from {:.3g} in flight on more of them mostly wait", f.knee);
+  return out + fmt::format("; runs at {:.0f} % of that", 100 * p.metrics.requests_per_s / f.capacity_rps);
+}
+
+report::Table margin_table(const std::vector<Margin>& margins) {
+  const report::Origin origin{"simulated", "the plan made anew with the change, on a fine grid of concurrencies", "docs/planner.md"};
+  report::Table t{"shadow_prices",
+                  "What more is worth: the plan made anew with it",
+                  {{"what", "one more", "{}", {}},
+                   {"step", "tried\nwith", "{:.3g}", origin},
+                   {"unit", "unit", "{}", {}},
+                   {"gain_percent", "objective\nbetter by %", "{:+.2f}", origin},
+                   {"usd_per_unit_year", "worth $ a year\nper unit", "{:.2f}", origin}},
+                  {},
+                  {},
+                  true};
+  for (const Margin& m : margins)
+    t.rows.push_back({m.what, m.step, m.unit, maybe(m.gain ? std::optional(*m.gain * 100) : std::nullopt), maybe(m.usd_per_year)});
+  t.notes = {"Worth: the gain times what an accelerator costs a year (what the deployment costs, for limits). 0: it does not bind."};
+  return t;
+}
+
+// The best deployment on each chip, bought for another million.
+report::Table million_table(const PlanQuestion& q, const plan::Search& f) {
+  report::Table t{"million",
+                  "What $1M more buys, by what each chip's best deployment does",
+                  {{"deployment", "deployment", "{}", {}},
+                   {"accelerators_owned", "bought:\nGPUs", "{:.1f}", kSearch},
+                   {"tok_s_owned", "output\ntok/s", "{:.0f}", kSimulated},
+                   {"accelerators_year", "paid for a\nyear: GPUs", "{:.1f}", kSearch},
+                   {"tok_s_year", "output\ntok/s", "{:.0f}", kSimulated}},
+                  {},
+                  {},
+                  true};
+  std::vector<std::string> seen;
+  for (const std::size_t i : finalists(f, f.points.size())) {
+    const Shape& s = q.ask.shapes[f.points[i].shape];
+    std::string chips;
+    for (const plan::Part& p : s.parts) chips += q.ask.choices[p.choice].chip + " ";
+    if (std::find(seen.begin(), seen.end(), chips) != seen.end() || s.usd_per_s <= 0) continue;
+    seen.push_back(chips);
+    const double each = f.points[i].metrics.output_tok_s_per_gpu, year = s.usd_per_s * kHoursPerYear * 3600 / s.accelerators;
+    const auto owned = s.capital > 0 ? std::optional(1e6 / s.capital * s.accelerators) : std::nullopt;
+    t.rows.push_back({shape_name(q.ask, s), maybe(owned), maybe(owned ? std::optional(*owned * each) : owned), 1e6 / year, 1e6 / year * each});
+  }
+  return t;
+}
+
 report::Table finalist_table(const PlanQuestion& q, const plan::Search& f, const std::vector<std::size_t>& rows, std::string name,
                              std::string title) {
   report::Table t{std::move(name),
@@ -178,7 +228,7 @@ std::string binding_of(const PlanQuestion& q, const plan::Search& f) {
   return next->state == Point::State::cannot_meet ? "latency limits" : "nothing: more in flight brings no more";
 }
 
-report::Document page_of_plan(const PlanQuestion& q, const plan::Space& space, const plan::Search& f) {
+report::Document page_of_plan(const PlanQuestion& q, const plan::Space& space, const plan::Search& f, const std::vector<Margin>& margins) {
   const Point& p = f.points[*f.best];
   const Shape& s = q.ask.shapes[p.shape];
   const serve::Metrics& m = p.metrics;
@@ -196,12 +246,15 @@ report::Document page_of_plan(const PlanQuestion& q, const plan::Space& space, c
               {"Cost", usd_per_mtok(p, s) ? fmt::format("${:.4g} per million output tokens, input included, while busy", *usd_per_mtok(p, s))
                                           : "null: " + fmt::format("{}", fmt::join(q.unpriced, "; "))},
               {"Binds", binding_of(q, f)},
+              {"Knee", knee_line(p, f)},
               {"Search", space_line(f, space)},
               {"Gap", gap_line(f)}};
   const auto rows = finalists(f, std::size_t(q.settings.integer("finalists")));
   d.tables.push_back(finalist_table(q, f, rows, "finalists", "Finalists, each at its best simulated load"));
   if (q.ask.objective == plan::Objective::pareto)
     d.tables.push_back(finalist_table(q, f, f.frontier, "frontier", "Frontier: no simulated point is better for user and accelerator both"));
+  if (!margins.empty()) d.tables.push_back(margin_table(margins));
+  if (const auto t = million_table(q, f); !t.rows.empty()) d.tables.push_back(t);
   std::vector<std::size_t> simulated;
   for (std::size_t i = 0; i < f.points.size(); ++i) {
     if (f.points[i].state == Point::State::simulated) simulated.push_back(i);
@@ -246,7 +299,30 @@ report::Document page_without_plan(const PlanQuestion& q, const plan::Space& spa
   report::Document d;
   d.version = std::string(version());
   d.title = fmt::format("{} on up to {} accelerators", q.model.name, q.budget.accelerators);
-  d.answer = {{"Infeasible", "no deployment meets the limits"}, {"Search", space_line(f, space)}};
+  const auto excess = [&](const Point& p) {
+    double worst = 1;
+    for (std::size_t k = 0; k < p.latency.size(); ++k) worst = std::max(worst, p.latency[k] / q.ask.slo[k].seconds);
+    return worst + (p.metrics.load == serve::Load::saturated ? 1e9 : 0) + (p.metrics.rejected > 0 ? 1e12 : 0);
+  };
+  const Point* nearest = nullptr;
+  for (const Point& p : f.points) {
+    if (p.state == Point::State::simulated && (nearest == nullptr || excess(p) < excess(*nearest))) nearest = &p;
+  }
+  std::string why = "no deployment meets the limits";
+  if (nearest != nullptr) {
+    why = fmt::format("{} binds. The nearest is {} ({})", nearest->violated, shape_name(q.ask, q.ask.shapes[nearest->shape]), load_of(*nearest));
+    std::vector<std::string> needed;
+    for (std::size_t k = 0; k < nearest->latency.size(); ++k) {
+      const plan::Slo& s = q.ask.slo[k];
+      if (nearest->latency[k] > s.seconds)
+        needed.push_back(fmt::format("a {} of {:.4g} ms instead of {:.4g} ms", plan::name(s), std::ceil(nearest->latency[k] * 1e4) / 10, s.seconds * 1e3));
+    }
+    if (!needed.empty()) d.notes.push_back(fmt::format("It would do with {}.", fmt::join(needed, " and ")));
+    if (nearest->metrics.load == serve::Load::saturated)
+      d.notes.push_back(fmt::format("It serves {:.4g} req/s at most; more accelerators (--max-gpus) or a lower --request-rate would do.",
+                                    nearest->metrics.requests_per_s));
+  }
+  d.answer = {{"Infeasible", why}, {"Search", space_line(f, space)}};
   return d;
 }
 

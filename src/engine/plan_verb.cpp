@@ -8,6 +8,7 @@
 
 #include "base/units.hpp"
 #include "engine/plan_page.hpp"
+#include "plan/launch.hpp"
 
 namespace jevons::engine {
 
@@ -37,7 +38,16 @@ Result<Outcome> run_plan(Context& c) {
     o.document = page_without_plan(q, space, found);
     return o;
   }
-  o.document = page_of_plan(q, space, found);
+  std::vector<Margin> margins;
+  if (s.boolean("shadow_prices")) {
+    JEVONS_TRY(margins, margins_of(c, q, context));
+  }
+  o.document = page_of_plan(q, space, found, margins);
+  const plan::Shape& best = q.ask.shapes[found.points[*found.best].shape];
+  const auto engine = q.ask.choices[best.parts.front().choice].replica->design().policy.engine;
+  const plan::LaunchOptions launch{s.text("model"), longest, q.knobs.utilization};
+  for (const auto& line : plan::launch_lines(q.ask, best, engine, launch)) o.document.notes.push_back(fmt::format("{}: {}", line.role, line.command));
+  if (c.wants_files) o.files = plan_files(q, found, longest);
   return o;
 }
 

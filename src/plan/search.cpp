@@ -59,6 +59,7 @@ class Searcher {
   void judge(Point& p, const serve::Deployment& d, const serve::Simulation& sim, const traffic::Workload& w) const;
   Result<void> climb();
   Result<void> close_gap();
+  Result<void> look_for_nearest();
   bool can_win(const Point& p) const;
   bool worth(double bound) const { return !out_.best || bound > out_.points[*out_.best].score * (1 + ask_.gap); }
   bool above_infeasible(std::size_t point) const;
@@ -94,7 +95,7 @@ std::vector<int> Searcher::loads(const Shape& s) const {
   for (const Part& p : s.parts) {
     if (p.role != serve::Role::prefill) ranks = std::max(ranks, ask_.choices[p.choice].replica->design().placement.dp * p.replicas);
   }
-  return concurrencies(ranks, seats_of(ask_, s));
+  return concurrencies(ranks, seats_of(ask_, s), ask_.per_octave);
 }
 
 Result<void> Searcher::prepare() {
@@ -160,7 +161,8 @@ void Searcher::judge(Point& p, const serve::Deployment& d, const serve::Simulati
   if (m.load == serve::Load::saturated) violate("saturated: more comes than can be served");
   if (ask_.objective != Objective::goodput_per_gpu) {
     for (const Slo& s : ask_.slo) {
-      if (latency(s, sim, w) > s.seconds) violate(name(s));
+      p.latency.push_back(latency(s, sim, w));
+      if (p.latency.back() > s.seconds) violate(name(s));
     }
   }
   const double output = m.requests_per_s > 0 ? m.output_tok_s / m.requests_per_s : 0;
@@ -291,6 +293,20 @@ Result<void> Searcher::close_gap() {
   return {};
 }
 
+// Nothing meets the limits: what the least load of each shape does tells what would.
+Result<void> Searcher::look_for_nearest() {
+  constexpr std::size_t kMost = 64;
+  std::vector<std::size_t> wave;
+  std::vector<bool> seen(ask_.shapes.size());
+  for (; looked_into_ < order_.size() && looked_into_ < kMost; ++looked_into_) look_into(order_[looked_into_]);
+  for (std::size_t i = 0; i < out_.points.size() && wave.size() < kMost; ++i) {
+    if (seen[out_.points[i].shape]) continue;
+    seen[out_.points[i].shape] = true;
+    if (out_.points[i].state != Point::State::simulated) wave.push_back(i);
+  }
+  return simulate(wave);
+}
+
 void Searcher::account() {
   const double best = out_.best ? out_.points[*out_.best].score : 0;
   double open_bound = 0, likely_bound = 0;
@@ -311,6 +327,11 @@ void Searcher::account() {
   if (best > 0) {
     out_.gap = std::max(0.0, open_bound / best - 1);
     out_.likely_gap = std::max(0.0, likely_bound / best - 1);
+  }
+  if (out_.best) {
+    const Shape& shape = ask_.shapes[out_.points[*out_.best].shape];
+    out_.capacity_rps = bounds_->capacity(shape);
+    out_.knee = out_.capacity_rps * bounds_->alone_s(shape);
   }
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < out_.points.size(); ++i) {
@@ -340,6 +361,7 @@ Result<Search> Searcher::run(bool everything) {
   } else {
     if (by_shape) JEVONS_CHECK(climb());
     JEVONS_CHECK(close_gap());
+    if (!out_.best) JEVONS_CHECK(look_for_nearest());
   }
   account();
   return std::move(out_);
@@ -365,9 +387,9 @@ std::string name(const Slo& s) {
   return fmt::format("{} {} limit", s.quantile ? fmt::format("p{:g}", *s.quantile * 100) : "mean", names[std::size_t(s.metric)]);
 }
 
-std::vector<int> concurrencies(int step, int most) {
+std::vector<int> concurrencies(int step, int most, int per_octave) {
   std::vector<int> out;
-  for (double x = 1;; x *= std::exp2(1.0 / 12)) {
+  for (double x = 1;; x *= std::exp2(1.0 / per_octave)) {
     const double c = std::round(x) * step;
     if (c > most) break;
     if (out.empty() || int(c) != out.back()) out.push_back(int(c));

@@ -58,6 +58,7 @@ struct Ask {
   bool closed = true;
   bool equal_requests = true;         // the same lengths at every concurrency
   int max_concurrency = 1 << 20;
+  int per_octave = 12;                // concurrencies tried for each factor of two
   int threads = 0;
   double gap = 0.01;                  // stop once nothing left can be better by more than this
   double max_simulated = 1e300;       // requests; the search ends once so many are simulated
@@ -76,6 +77,7 @@ struct Point {
   bool feasible = false;
   double score = 0;  // larger is better
   std::string violated;  // the first limit that is not met
+  std::vector<double> latency;  // of each limit asked for, seconds
   serve::Metrics metrics;
 };
 
@@ -88,12 +90,15 @@ struct Search {
   std::size_t simulated = 0, cannot_meet = 0, bounded_out = 0, left = 0;
   std::size_t screened() const { return simulated + cannot_meet + bounded_out + left; }
   double requests = 0;                      // simulated
+  /// Of the best shape: requests a second that it can do at most, and the concurrency at which that bound meets that of an empty system:
+  /// from there on requests mostly queue. Denning, Buzen, "The operational analysis of queueing network models", Computing Surveys 10(3), 1978.
+  double capacity_rps = 0, knee = 0;
   double gap = 0;         // proved: a point that was not simulated may be better by this part at most
   double likely_gap = 0;  // likewise if latency grows with concurrency, so that a shape that missed a limit misses it with more in flight
 };
 
-/// Concurrencies that are tried: 1 and up by a twelfth of a factor of two, rounded to whole multiples of `step`, up to `most`.
-std::vector<int> concurrencies(int step, int most);
+/// Concurrencies that are tried: `per_octave` for each factor of two, rounded to whole multiples of `step`, up to `most`.
+std::vector<int> concurrencies(int step, int most, int per_octave = 12);
 
 /// Score of a simulated point, and of a bound on requests per second.
 double score_of(const Ask& ask, const Shape& shape, double requests_per_s, double goodput_rps, double output_tokens);

@@ -17,6 +17,10 @@ class Bounds {
   /// The same with the step mix that its own concurrency allows: tighter, and about a millisecond of work.
   void look_closer(Point& p) const;
 
+  /// Requests per second without limits; seconds of a request that has the deployment to itself.
+  double capacity(const Shape& s) const { return capacity(s, 0, {}); }
+  double alone_s(const Shape& s) const { return alone(s).all_s; }
+
  private:
   const ReplicaBound& of(const Part& part) const { return *bounds_[part.choice * 3 + std::size_t(part.role)]; }
   double capacity(const Shape& s, int concurrency, const std::optional<TpotLimit>& limit) const;

@@ -34,6 +34,22 @@ std::vector<step::Placement> placements_of(const model::Model& m, const catalog:
   return out;
 }
 
+void apply(const Change& c, step::Subject& s) {
+  const auto add = [](auto& known, double more) {
+    if (known) known->value = std::decay_t<decltype(known->value)>{known->value.value() + more};
+  };
+  const auto scale = [](auto& known, double factor) {
+    if (known) known->value = known->value * factor;
+  };
+  add(s.chip.memory, c.memory);
+  add(s.chip.memory_reported, c.memory);
+  scale(s.chip.hbm_bandwidth, c.bandwidth);
+  for (auto* peak : {&s.chip.peak_bf16, &s.chip.peak_fp8, &s.chip.peak_fp4, &s.chip.peak_int8}) scale(*peak, c.flops);
+  scale(s.chip.scaleup_bandwidth, c.links);
+  scale(s.chip.scaleout_bandwidth, c.links);
+  for (auto& g : s.cache) g.bytes_per_entry *= c.cache_bytes;
+}
+
 void add_shape(Space& s, const Knobs& k, const Budget& budget, std::vector<Part> parts) {
   Shape shape{.parts = std::move(parts)};
   double kg = 0;
@@ -118,6 +134,7 @@ Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& mode
     for (const auto& weights : k.weights) {
       for (const auto& cache : k.caches) {
         JEVONS_TRY(step::Subject subject, subject_of(catalog, model, *chip.thing, {weights, cache}, k.utilization));
+        apply(k.change, subject);
         s.subjects.push_back(std::move(subject));
         const step::Subject& here = s.subjects.back();
         for (const auto& place : placements_of(model, here.chip, k, budget.accelerators)) {

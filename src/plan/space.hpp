@@ -17,6 +17,12 @@ struct Chip {
 
 enum class Split : std::uint8_t { none, allowed, only };  // prefill and decode in pools of their own
 
+/// A chip or a cache other than the catalogue's: what one more of something is worth.
+struct Change {
+  double memory = 0;  // bytes more an accelerator
+  double bandwidth = 1, flops = 1, links = 1, cache_bytes = 1;  // factors
+};
+
 /// What may vary. A list of one value fixes a knob; an empty list of sizes means every power of two.
 struct Knobs {
   std::vector<Chip> chips;
@@ -27,6 +33,7 @@ struct Knobs {
   Split split = Split::none;
   double utilization = 0.9;  // of memory
   double first_acceptance = 0.85;  // probability that a draft token is accepted given those before it were
+  Change change;
   int overlapped_layers = 0;       // caches are sent layer by layer while the prompt is computed
 };
 struct Budget {
