@@ -104,7 +104,7 @@ Result<void> require_figures(const PlanQuestion& q) {
   const Settings& s = q.settings;
   for (const plan::Chip& c : q.knobs.chips) {
     const auto lacks = [&](std::string_view path, std::string_view what) {
-      return fail(s.error(path, fmt::format("{} of {} is not known", what, c.thing->name), "a chip with that fact",
+      return fail(s.error(s.spec(path) == nullptr ? "accelerator" : path, fmt::format("{} of {} is not known", what, c.thing->name), "a chip with that fact",
                           "give --usd-per-gpu-hour, or the fact in a catalogue of your own with --catalog"));
     };
     if (q.ask.objective == plan::Objective::usd_per_mtok && !c.usd_per_s) return lacks("objective", "the price");
@@ -205,9 +205,11 @@ Result<PlanQuestion> read_plan(const Context& c) {
     if (!s.has(path)) return fail(s.error(path, "is missing", std::string(s.spec(path)->help), fmt::format("give {}", s.spec(path)->flag)));
   }
   JEVONS_TRY(q.model, load_model(c.catalog, s.text("model")));
-  const auto objective = plan::parse_objective(s.text("objective"));
-  if (!objective) return fail(s.error("objective", objective.error().what, objective.error().expected));
-  q.ask.objective = *objective;
+  if (s.spec("objective") != nullptr) {
+    const auto objective = plan::parse_objective(s.text("objective"));
+    if (!objective) return fail(s.error("objective", objective.error().what, objective.error().expected));
+    q.ask.objective = *objective;
+  }
   JEVONS_CHECK(add_slo(s, "slo.ttft", plan::Slo::Metric::ttft, q.ask.slo));
   JEVONS_CHECK(add_slo(s, "slo.tpot", plan::Slo::Metric::tpot, q.ask.slo));
   JEVONS_CHECK(add_slo(s, "slo.e2e", plan::Slo::Metric::e2e, q.ask.slo));

@@ -25,6 +25,11 @@ Result<PlanQuestion> read_plan(const Context& context);
 /// An accelerator by name, or from a YAML file of the form of catalog/accelerators (anything that ends in .yaml). `keep` owns what was read.
 Result<const catalog::Thing*> find_chip(const catalog::Catalog& catalog, const std::string& name_or_file, std::shared_ptr<void>& keep);
 
+/// jevons savings: options of a plan and its own.
+std::span<const OptionSpec> savings_options();
+/// Errors: bad input.
+Result<Outcome> run_savings(Context& context);
+
 /// jevons bench plan-160.
 Result<Outcome> bench_plan(Context& context);
 

@@ -360,6 +360,16 @@ const Verb kVerbs[] = {
      1,
      plan_options(),
      run_plan},
+    {"savings",
+     "[QUESTION.yaml]",
+     "What each efficiency technique saves, with the deployment chosen anew for every combination of them.\nShapley shares, LMDI factors, "
+     "theta, published claims counted again, and a buyer's bill with cached input at one tenth.",
+     "  jevons savings --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 16 --isl 8000 --osl 500 --tpot 50 --theta\n"
+     "  jevons savings --model llama-3.1-70b --accelerator h100-sxm --weights fp8 --kv-cache-dtype fp8 --isl 4000 --osl 500 --tpot 40\n",
+     0,
+     1,
+     {},
+     run_savings},
     {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.",
      "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n", 1, 1,
      kModelOptions, run_model},
@@ -416,6 +426,9 @@ std::span<const Verb> verbs() {
     std::vector<Verb> v(std::begin(kVerbs), std::end(kVerbs));
     v[0].options = scenario_options();
     v[1].options = simulate_options();
+    for (Verb& verb : v) {
+      if (verb.name == "savings") verb.options = savings_options();
+    }
     return v;
   }();
   return table;
