@@ -12,6 +12,7 @@
 #include "engine/datacenter_verb.hpp"
 #include "engine/evaluate.hpp"
 #include "engine/fabric_verb.hpp"
+#include "engine/plan_verb.hpp"
 #include "engine/replay_verb.hpp"
 #include "engine/simulate_verb.hpp"
 #include "model/describe.hpp"
@@ -264,6 +265,29 @@ const Verb kVerbs[] = {
      1,
      {},
      run_simulate},
+    {"plan",
+     "[QUESTION.yaml]",
+     "Find the best deployment: every candidate bounded in closed form, those that can still win simulated.\nSays how many were screened, "
+     "bounded out and simulated, and how much better anything left could be.",
+     "  jevons plan --model llama-3.1-8b --accelerator h100-sxm --max-gpus 8 --isl 1000 --osl 200 --ttft 1000 --tpot 20 --objective "
+     "tok/s/gpu\n"
+     "  jevons plan --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 64 --isl 4000 --osl 500 --tpot p99:50 --disaggregation allowed\n"
+     "  jevons plan --model qwen3-32b --accelerator h100-sxm:8 a100-80g-sxm:16 --max-gpus 24 --request-rate 20 --isl 2000 --osl 300 \\\n"
+     "      --ttft p95:2000 --tpot 40 -o out\n",
+     0,
+     1,
+     plan_options(),
+     run_plan},
+    {"savings",
+     "[QUESTION.yaml]",
+     "What each efficiency technique saves, with the deployment chosen anew for every combination of them.\nShapley shares, LMDI factors, "
+     "theta, published claims counted again, and a buyer's bill with cached input at one tenth.",
+     "  jevons savings --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 16 --isl 8000 --osl 500 --tpot 50 --theta\n"
+     "  jevons savings --model llama-3.1-70b --accelerator h100-sxm --weights fp8 --kv-cache-dtype fp8 --isl 4000 --osl 500 --tpot 40\n",
+     0,
+     1,
+     {},
+     run_savings},
     {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.",
      "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n", 1, 1,
      kModelOptions, run_model},
@@ -342,9 +366,9 @@ const Verb kVerbs[] = {
      "  jevons calibrate c8.json c64.json --model qwen3-32b --accelerator h100-sxm --tp 2 -o mine\n",
      1, 64, calibrate_options(), run_calibrate},
     {"bench",
-     "[serve-w1|serve-w2|serve-w3|market]",
-     "Time the simulator on its reference workloads, or the paths of a forecast.",
-     "  jevons bench serve-w1\n  jevons bench market    # 65,536 paths x 108 months x 9 segments\n",
+     "[serve-w1|serve-w2|serve-w3|plan-160|market]",
+     "Time the simulator on its reference workloads, a study of 160 configurations, or the paths of a forecast.",
+     "  jevons bench serve-w1\n  jevons bench plan-160\n  jevons bench market    # 65,536 paths x 108 months x 9 segments\n",
      0,
      1,
      {},
@@ -370,6 +394,7 @@ std::span<const Verb> verbs() {
       if (verb.name == "fabric") verb.options = fabric_options();
       if (verb.name == "datacenter") verb.options = datacenter_options();
       if (verb.name == "forecast") verb.options = forecast_options();
+      if (verb.name == "savings") verb.options = savings_options();
     }
     return v;
   }();
