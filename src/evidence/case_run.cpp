@@ -190,7 +190,7 @@ std::optional<std::string> breaks_physics(const Prepared& p) {
   // Half of the peak is out of reach for whole serving: what remains after attention, norms and host work was never above 0.5.
   constexpr double kReach = 0.6;
   const double used = rate * p.time->prefill_bound(c.isl + c.osl, 0);
-  if (used > kReach) return fmt::format("{:.0f} % of the peak arithmetic rate end to end", 100 * used);
+  if (used > kReach) return fmt::format("{:.0f} % of the peak arithmetic rate end to end, out of reach of serving", 100 * used);
   return std::nullopt;
 }
 

@@ -354,7 +354,9 @@ double StepTime::decode_bound(double sequences, double context) const {
   double bytes = head_bytes_;
   for (const auto& k : kinds_) {
     for (const Product& q : k.products) bytes += k.count * placement_.pp * q.bytes;
-    if (k.has_moe) bytes += k.count * placement_.pp * k.top_k / placement_.ep * k.expert_bytes;
+    if (!k.has_moe) continue;
+    const double hit = std::max(k.top_k, 0.5 * model::distinct_experts(k.experts, k.top_k, std::pow(std::max(1.0, sequences), 0.85)));
+    bytes += k.count * placement_.pp * hit / placement_.ep * k.expert_bytes;
   }
   for (const auto& g : subject_->cache) {
     bytes += sequences / placement_.dp / placement_.pp * model::cache_read(std::span(&g, 1), std::int64_t(context)) *
