@@ -142,8 +142,9 @@ Result<serve::EnginePolicy> policy_of(const Context& c, const Settings& s, const
     auto ok = serve::set_option(p, o.path.substr(kArgs.size()), s.text(o.path));
     if (!ok) return fail(s.error(o.path, ok.error().what, ok.error().expected, ok.error().hint));
   }
-  JEVONS_TRY(const catalog::Thing* memory_facts, c.catalog.find(catalog::Section::efficiency, "engine-memory"));
-  p.host_constant = traffic::SimTime(memory_facts->get<Seconds>("host_constant")->value.value() * double(traffic::kNsPerSecond));
+  JEVONS_TRY(const step::Served served, step::Served::read(c.catalog));
+  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
+  p.host_constant = traffic::SimTime(served[kHost[std::size_t(engine)]] * double(traffic::kNsPerSecond));
   return serve::checked(serve::of_one_rank(p, int(s.integer("placement.dp"))));
 }
 
@@ -417,8 +418,10 @@ Result<Outcome> run_simulate(Context& c) {
   const traffic::Requests& q = asked.workload.requests;
   std::int64_t longest = 1;
   for (std::size_t r = 0; r < q.size(); ++r) longest = std::max(longest, std::int64_t(q.input_tokens[r]) + q.output_tokens[r]);
-  step::FormOptions form_options{
-      .max_batch = policy.max_num_seqs, .max_tokens = std::max(policy.max_num_batched_tokens, policy.chunk), .max_context = longest};
+  step::FormOptions form_options{.max_batch = policy.max_num_seqs,
+                                 .max_tokens = std::max(policy.max_num_batched_tokens, policy.chunk),
+                                 .max_context = longest,
+                                 .prefill_floor = time.prefill_floor()};
   const serve::CacheBlocks cache = serve::cache_blocks(a.subject, placement, policy.block_size);
   serve::Pool pool{.policy = policy,
                    .blocks = cache.blocks,
