@@ -8,7 +8,15 @@
 
 namespace jevons::serve {
 
-enum class EventKind : std::uint32_t { release, arrive };
+enum class EventKind : std::uint32_t {
+  release,    // a client sends a request
+  arrive,     // it reaches the router
+  hand_over,  // its prompt is done elsewhere: a decode replica is chosen
+  fail,       // of a part
+  repair,     // likewise
+  ready,      // of a replica: its engine has started
+  scale       // of a pool: the autoscaler looks
+};
 
 struct Event {
   SimTime at = 0;

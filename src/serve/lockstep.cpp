@@ -15,10 +15,54 @@ void Lockstep::arrive(std::uint32_t rank, RequestId r, SimTime now) {
   if (steps_ == 0) {
     if (!woken_) end_ = std::max(end_, instant_of(now));
     woken_ = true;
-  } else if (steps_ > 1 && (unused || may_change)) {
-    const auto before = run(steps_ - 1, instant_of(now - 1) - start_);
-    if (before.steps + 1 < steps_) go(before.steps + 1, before.ticks + decode_step(before.steps));
+  } else if (unused || may_change) {
+    interrupt(now);
   }
+}
+
+void Lockstep::interrupt(SimTime now) {
+  if (steps_ <= 1) return;
+  const auto before = run(steps_ - 1, instant_of(now - 1) - start_);
+  if (before.steps + 1 < steps_) go(before.steps + 1, before.ticks + decode_step(before.steps));
+}
+
+void Lockstep::wake(SimTime now, const Replica& rank) {
+  if (steps_ > 0) return interrupt(now);
+  if (rank.landed_.empty() && rank.waiting_ == 0) return;
+  if (!woken_) end_ = std::max(end_, instant_of(now));
+  woken_ = true;
+}
+
+void Lockstep::landed(std::uint32_t rank, RequestId r, SimTime now) {
+  ranks_[rank]->land(r);
+  wake(now, *ranks_[rank]);
+}
+
+void Lockstep::release(std::uint32_t rank, RequestId r, SimTime now) {
+  ranks_[rank]->let_go(r);
+  wake(now, *ranks_[rank]);
+}
+
+void Lockstep::come_no_more(std::uint32_t rank, RequestId r, SimTime now) {
+  ranks_[rank]->give_up(r, steps_ > 1 ? run(steps_ - 1, instant_of(now - 1) - start_).steps : 0);
+  wake(now, *ranks_[rank]);
+}
+
+void Lockstep::fail(SimTime now, std::vector<RequestId>& lost) {
+  if (steps_ > 1) {
+    const auto done = run(steps_ - 1, instant_of(now - 1) - start_);
+    if (done.steps > 0) {
+      go(done.steps, done.ticks);
+      for (Replica* x : ranks_) {
+        if (x->steps_ > 0) x->elapse(done.steps, end_);
+      }
+    }
+  }
+  for (Replica* x : ranks_) x->drop_all(now, lost);
+  end_ = std::max(start_, instant_of(now));
+  steps_ = 0;
+  woken_ = false;
+  waited_ = batching_waited_ = 0;
 }
 
 void Lockstep::advance(std::vector<RequestId>& finished) {

@@ -19,6 +19,10 @@ class Lockstep {
 
   /// As Replica's, for one of the ranks.
   void arrive(std::uint32_t rank, RequestId r, SimTime now);
+  void landed(std::uint32_t rank, RequestId r, SimTime now);
+  void release(std::uint32_t rank, RequestId r, SimTime now);
+  void come_no_more(std::uint32_t rank, RequestId r, SimTime now);
+  void fail(SimTime now, std::vector<RequestId>& lost);
   SimTime next() const { return steps_ == 0 && !woken_ ? kNever : ns_of(end_); }
   void advance(std::vector<RequestId>& finished);
   void sleep_until(SimTime t) { end_ = instant_of(t); }
@@ -30,6 +34,8 @@ class Lockstep {
     int batch = 0;
     std::int64_t sum = 0, growth = 0;  // cached tokens of its decoding sequences in the first step, and more a step
   };
+  void interrupt(SimTime now);
+  void wake(SimTime now, const Replica& rank);
   bool holds();
   bool all_decode() const;
   bool any_active() const;

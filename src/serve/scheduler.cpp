@@ -12,6 +12,7 @@ void Replica::schedule(Composition& c, Composition* in_flight) {
   c.clear();
   in_flight_ = in_flight;
   preempted_ = blocked_ = held_ = false;
+  if (!landed_.empty()) join_landed();
   // SGLang scheduler_recv_skipper.py: a pass that pushed prompts counts 1000, any other 1; new requests are looked for at the interval.
   recv_count_ += pushed_ ? 1000 : 1;
   if (recv_count_ >= policy_.recv_interval) receive();
@@ -30,6 +31,7 @@ void Replica::schedule(Composition& c, Composition* in_flight) {
     if (!preempted_) schedule_waiting(c, budget);
   }
   c.active = c.decodes > 0 || c.prefill_tokens > 0;
+  if (lanes_ > 1) charge_adapters(c);
   pushed_ = c.prefill_tokens > 0;
   count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free());
   count_.peak_running = std::max<std::int64_t>(count_.peak_running, running_);
@@ -41,23 +43,9 @@ int Replica::partial_tokens(int budget) const {
   return std::max(0, std::min(slots_[partial_].target - slots_[partial_].computed, budget));
 }
 
-// Requests that arrived since the last look join the queue.
-void Replica::receive() {
-  recv_count_ = 0;
-  if (inbox_.size == 0) return;
-  Line& line = lines_[0];
-  if (line.size == 0)
-    line.first = inbox_.first;
-  else
-    outcomes_.link[line.last] = inbox_.first;
-  line.last = inbox_.last;
-  line.size += inbox_.size;
-  inbox_.size = 0;
-}
-
 // Blocks that the next chunk of the prompt pushed in part needs.
 std::int64_t Replica::chunk_blocks(int tokens) const {
-  if (tokens == 0 || policy_.admission == Admission::whole_request) return 0;
+  if (tokens == 0 || policy_.admission == Admission::whole_request || slots_[partial_].reserved) return 0;
   const std::int64_t done = slots_[partial_].computed;
   return cells((done + tokens) * unit_) - cells(done * unit_);
 }
@@ -83,7 +71,7 @@ void Replica::schedule_decodes(Composition& c, int& budget) {
     need = growth(1);
   }
   if (need <= pool_.free())
-    pool_.take(need);
+    take(need);
   else
     take_in_order();
   if (decoding_ == 0) return;
@@ -106,7 +94,7 @@ void Replica::take_in_order() {
       preempt(v);
       if (v == s) return;
     }
-    pool_.take(need);
+    take(need);
   }
 }
 
@@ -170,11 +158,12 @@ bool Replica::waits_for_more(const Composition& c, int budget) {
 bool Replica::has_context() const {
   if (partial_ != kNoSlot) return true;
   if (waiting_ == inbox_.size || running_ == policy_.max_num_seqs) return false;
-  const Want w = wanted(head_line().first, policy_.max_num_batched_tokens - decoding_);
+  const Want w = wanted(first_waiting(), policy_.max_num_batched_tokens - decoding_);
   return w.tokens > 0 && w.blocks <= pool_.free();
 }
 
 void Replica::schedule_waiting(Composition& c, int& budget) {
+  if (!fetching_.empty() && !join_fetched(c, budget)) return;
   if (waiting_ == inbox_.size) return;
   if (full_ && running_ > 0) {
     blocked_ = true;
@@ -188,7 +177,12 @@ void Replica::schedule_waiting(Composition& c, int& budget) {
       blocked_ = true;
       break;
     }
-    if (!admit(head_line().first, c, budget)) break;
+    const RequestId r = first_waiting();
+    if (r == kNobody) {
+      blocked_ = true;
+      break;
+    }
+    if (!admit(r, c, budget)) break;
   }
   full_ = blocked_ && policy_.admission == Admission::estimate;  // SGLang batch_is_full: not tried again before a request ends
 }
@@ -201,38 +195,40 @@ Replica::Want Replica::wanted(RequestId r, int budget) const {
   w.hit = prefixes_ ? look_up(r, w.target - 1) : Hit{};
   w.found = w.hit.blocks * policy_.block_size;
   const std::int64_t fresh = w.target - w.found;
-  if (!policy_.chunked_prefill && fresh > budget) return w;
-  w.tokens = int(std::min<std::int64_t>(fresh, budget));
+  w.fetched = elsewhere(r);
+  w.tokens = int(w.fetched ? fresh : std::min<std::int64_t>(fresh, budget));
   w.capped = capped(r);
   w.now = cells((w.found + w.tokens) * unit_) + w.capped;
-  w.whole = cells((std::int64_t(requests_.input_tokens[r]) + requests_.output_tokens[r] - 1) * unit_ + step_ - unit_) + w.capped;
-  const std::int64_t asked = policy_.admission == Admission::whole_request ? w.whole
-                             : policy_.admission == Admission::prompt      ? cells(w.target * unit_) + w.capped
-                                                                           : w.now;
+  w.whole = cells((std::int64_t(requests_.input_tokens[r]) + outputs_of(r) - 1) * unit_ + step_ - unit_) + w.capped;
+  const std::int64_t asked = policy_.admission == Admission::whole_request                 ? w.whole
+                             : policy_.admission == Admission::prompt || tiers_ != nullptr ? cells(w.target * unit_) + w.capped
+                                                                                           : w.now;
   w.blocks = asked - w.hit.blocks + w.hit.unused;
-  w.expected = fresh + std::min<std::int64_t>(requests_.output_tokens[r] - outcomes_.made[r], kClipNewTokens);
+  if (!policy_.chunked_prefill && fresh > budget && !w.fetched) w.tokens = 0;
+  w.expected = fresh + std::min<std::int64_t>(outputs_of(r) - outcomes_.made[r], kClipNewTokens);
   return w;
 }
 
 // Admits the head of the queue if its blocks are there; false: the queue waits.
 bool Replica::admit(RequestId r, Composition& c, int& budget) {
   const Want w = wanted(r, budget);
-  if (w.tokens == 0) return false;
   const bool too_many =
       policy_.admission == Admission::estimate && w.expected * kRatio >= pool_.free() * policy_.block_size * kRatio - expected_;
-  if (w.blocks > pool_.free() || (too_many && running_ > 0)) {
+  const bool fits = w.blocks <= pool_.free() && (!too_many || running_ == 0);
+  if (tiers_ != nullptr && fits && start_fetch(r, w)) return true;
+  if (w.tokens == 0) return false;
+  if (!fits) {
     blocked_ = true;
     return false;
   }
+  if (tiers_ != nullptr) count_missed(0);
   expected_ += (w.expected - w.tokens) * kRatio;
-  pop_head();
-  Slot s = Slot(slots_.size());
-  if (spare_.empty()) {
-    slots_.emplace_back();
-  } else {
-    s = spare_.back();
-    spare_.pop_back();
+  if (lanes_ > 1) {
+    count_.adapter_passed += passes(r);
+    join_adapter(r, c);
   }
+  pop(r);
+  const Slot s = new_slot();
   Running& x = slots_[s];
   x.id = r;
   x.order = admissions_++;
@@ -241,40 +237,75 @@ bool Replica::admit(RequestId r, Composition& c, int& budget) {
   x.anchor = x.last = 0;
   x.shared = w.hit.blocks;
   x.decoding = false;
+  x.loading = w.fetched;
+  x.reserved = false;
   x.extents.clear();
   x.capped = w.capped;
   x.held_blocks = policy_.admission == Admission::whole_request ? w.whole : 0;
   if (w.hit.blocks > 0) hold_prefix(x);
-  pool_.take((x.held_blocks > 0 ? w.whole : w.now) - w.hit.blocks);
-  x.previous = last_;
-  x.next = kNoSlot;
-  (last_ == kNoSlot ? first_ : slots_[last_].next) = s;
-  last_ = s;
-  ++running_;
+  take((x.held_blocks > 0 ? w.whole : w.now) - w.hit.blocks);
   ++count_.admitted;
-  count_.cached_tokens += w.found;
-  if (outcomes_.preemptions[r] == 0) {
+  count_.cached_tokens += w.fetched ? 0 : w.found;
+  if (outcomes_.preemptions[r] == 0 && outcomes_.made[r] == 0 && !w.fetched) {
     outcomes_.scheduled[r] = ns_of(start_);
     outcomes_.cached[r] = std::int32_t(w.found);
   }
+  if (w.fetched) {
+    loading_.push_back(s);
+    fetches_.push_back({r, std::int32_t(w.target - w.found)});
+    return true;
+  }
+  append(s);
   push(s, w.tokens, c, false);
   budget -= w.tokens;
   return true;
 }
 
+Replica::Slot Replica::new_slot() {
+  if (spare_.empty()) {
+    slots_.emplace_back();
+    if (prefixes_) slots_.back().extents.reserve(4);
+    return Slot(slots_.size() - 1);
+  }
+  const Slot s = spare_.back();
+  spare_.pop_back();
+  return s;
+}
+
+void Replica::append(Slot s) {
+  slots_[s].previous = last_;
+  slots_[s].next = kNoSlot;
+  (last_ == kNoSlot ? first_ : slots_[last_].next) = s;
+  last_ = s;
+  ++running_;
+}
+
+void Replica::unlink(Slot s) {
+  const Running& r = slots_[s];
+  (r.previous == kNoSlot ? first_ : slots_[r.previous].next) = r.next;
+  (r.next == kNoSlot ? last_ : slots_[r.next].previous) = r.previous;
+  --running_;
+}
+
 // The next n tokens of a prompt join the step; with the last of them comes the first output token.
-void Replica::push(Slot s, int n, Composition& c, bool take) {
+void Replica::push(Slot s, int n, Composition& c, bool allocate) {
   Running& r = slots_[s];
   const std::int64_t before = r.computed;
   r.computed += n;
-  if (take && r.held_blocks == 0) pool_.take(cells(r.computed * unit_) - cells(before * unit_));
+  if (allocate && r.held_blocks == 0 && !r.reserved) take(cells(r.computed * unit_) - cells(before * unit_));
   c.prefill_tokens += n;
   c.attention += model_.form->position_time(r.computed) - model_.form->position_time(before);
   if (prefixes_) remember(s, r.computed);
   partial_ = r.computed < r.target ? s : kNoSlot;
   if (partial_ == s) return;
   c.first_tokens.push_back(r.id);
-  const std::int64_t rest = requests_.output_tokens[r.id] - (r.target - requests_.input_tokens[r.id]) - 1;
+  start_decoding(s, c);
+}
+
+// The prompt is in the cache: all outputs but the first follow, one decode step each.
+void Replica::start_decoding(Slot s, Composition& c) {
+  Running& r = slots_[s];
+  const std::int64_t rest = outputs_of(r.id) - (r.target - requests_.input_tokens[r.id]) - 1;
   const std::int64_t steps = (rest * unit_ + step_ - 1) / step_;
   r.anchor = r.target * unit_ - composed_ * step_;
   r.last = composed_ + steps;
@@ -317,6 +348,7 @@ void Replica::leave_decoding(Slot s) {
 Replica::Slot Replica::victim() const {
   JEVONS_ENSURE(last_ != kNoSlot);
   Slot worst = last_;
+  if (model_.role == Role::prefill) return partial_;  // a finished prompt is kept for another replica
   if (policy_.queue == Queue::fcfs) return worst;
   for (Slot s = slots_[last_].previous; s != kNoSlot; s = slots_[s].previous) {
     if (level(slots_[s].id) > level(slots_[worst].id)) worst = s;
@@ -341,10 +373,9 @@ void Replica::preempt(Slot s) {
       return;
     }
   }
+  leave_slot(id);
   if (r.decoding) {
-    const std::int64_t cached = r.anchor + composed_ * step_;
-    outcomes_.made[id] =
-        std::int32_t(std::min<std::int64_t>(cached / unit_ - requests_.input_tokens[id] + 1, requests_.output_tokens[id] - 1));
+    note_outputs(r);
     outcomes_.finished[id] = ns_of(start_ + (in_flight_ == nullptr ? 0 : pace_.set ? pace_.first : time_of(*in_flight_)));
     due_.erase(std::find_if(due_.begin(), due_.end(), [s](const Due& d) { return d.slot == s; }));
     std::make_heap(due_.begin(), due_.end());
@@ -355,24 +386,35 @@ void Replica::preempt(Slot s) {
   enqueue(id, policy_.admission != Admission::estimate);
 }
 
+// Outputs that a decoding sequence has made, by the decision at hand.
+void Replica::note_outputs(const Running& r) {
+  const std::int64_t cached = r.anchor + composed_ * step_;
+  outcomes_.made[r.id] =
+      std::int32_t(std::min<std::int64_t>(cached / unit_ - requests_.input_tokens[r.id] + 1, requests_.output_tokens[r.id] - 1));
+}
+
 std::int64_t Replica::blocks_of(const Running& r) const {
   if (r.held_blocks > 0) return r.held_blocks;
+  if (r.loading || (r.reserved && r.computed < r.target)) return r.capped + cells(r.target * unit_);
   return r.capped + cells(r.computed < r.target ? r.computed * unit_ : r.anchor + std::min(composed_, r.last) * step_);
 }
 
 void Replica::free_slot(Slot s) {
+  give_back(s);
+  unlink(s);
+  spare_.push_back(s);
+}
+
+// The blocks of a sequence are free again; what they hold can be found until they are taken.
+void Replica::give_back(Slot s) {
   Running& r = slots_[s];
   const std::int64_t blocks = blocks_of(r);
-  if (prefixes_) remember(s, r.computed < r.target ? r.computed : (r.anchor + std::min(composed_, r.last) * step_) / unit_);
+  if (prefixes_) remember(s, r.computed < r.target || r.loading ? r.computed : (r.anchor + std::min(composed_, r.last) * step_) / unit_);
   // From the tail on, so that the start of a prefix is forgotten last (vLLM single_type_kv_cache_manager.py free).
   pool_.give(blocks - r.shared);
   for (auto it = r.extents.rbegin(); it != r.extents.rend(); ++it) {
     if (*it != BlockPool::kNone) pool_.release(*it);
   }
-  (r.previous == kNoSlot ? first_ : slots_[r.previous].next) = r.next;
-  (r.next == kNoSlot ? last_ : slots_[r.next].previous) = r.previous;
-  --running_;
-  spare_.push_back(s);
 }
 
 // Leading blocks of the prompt that are cached, at most `tokens` tokens of them.
@@ -380,7 +422,7 @@ Replica::Hit Replica::look_up(RequestId r, std::int64_t tokens) const {
   Hit hit;
   std::int64_t rest = tokens / policy_.block_size;
   for (const auto& run : requests_.prefix.of(r)) {
-    const BlockPool::Index i = pool_.find(run.first);
+    const BlockPool::Index i = pool_.find(content(r, run));
     if (i == BlockPool::kNone || rest <= 0) break;
     const std::int64_t length = std::int64_t(run.count) * extent_cells_;
     const std::int64_t n = std::min({pool_.valid(i), length, rest});
@@ -397,7 +439,7 @@ void Replica::hold_prefix(Running& x) {
   for (const auto& run : requests_.prefix.of(x.id)) {
     if (rest == 0) return;
     const std::int64_t n = std::min(std::int64_t(run.count) * extent_cells_, rest);
-    x.extents.push_back(pool_.find(run.first));
+    x.extents.push_back(pool_.find(content(x.id, run)));
     pool_.hold(x.extents.back(), n);
     rest -= n;
   }
@@ -418,65 +460,16 @@ void Replica::remember(Slot s, std::int64_t tokens) {
     const std::int64_t wanted = std::min(full - begin, length);
     if (wanted <= 0) return;
     if (k == r.extents.size()) {
-      const bool known = pool_.find(run.first) != BlockPool::kNone;  // another made it meanwhile: this copy stays without content
-      r.extents.push_back(known ? BlockPool::kNone : pool_.create(run.first, wanted));
+      const bool known = pool_.find(content(r.id, run)) != BlockPool::kNone;  // another made it meanwhile: this copy stays without content
+      r.extents.push_back(known ? BlockPool::kNone : pool_.create(content(r.id, run), wanted));
       if (!known) r.shared += wanted;
     } else if (r.extents[k] != BlockPool::kNone) {
       if (wanted > pool_.valid(r.extents[k])) r.shared += pool_.extend(r.extents[k], wanted);
     }
+    if (tiers_ != nullptr) tiers_->computed(content(r.id, run), wanted, now_, count_);
     begin += length;
     ++k;
   }
-}
-
-// True if the request is now the head of a queue that was not empty.
-bool Replica::enqueue(RequestId r, bool front) {
-  const std::uint32_t l = level(r);
-  Line& line = lines_[l];
-  bool leads = waiting_ > 0;
-  for (std::uint32_t i = 0; i < l; ++i) leads = leads && lines_[i].size == 0;
-  leads = leads && (front || line.size == 0);
-  if (line.size == 0) {
-    line.first = line.last = r;
-  } else if (front) {
-    outcomes_.link[r] = line.first;
-    line.first = r;
-  } else {
-    outcomes_.link[line.last] = r;
-    line.last = r;
-  }
-  ++line.size;
-  ++waiting_;
-  waiting_tokens_ += requests_.input_tokens[r];
-  return leads;
-}
-
-// Arrived between two looks for new requests.
-bool Replica::post(RequestId r) {
-  if (inbox_.size == 0)
-    inbox_.first = r;
-  else
-    outcomes_.link[inbox_.last] = r;
-  inbox_.last = r;
-  ++inbox_.size;
-  ++waiting_;
-  waiting_tokens_ += requests_.input_tokens[r];
-  return false;
-}
-
-const Replica::Line& Replica::head_line() const {
-  for (const Line& line : lines_) {
-    if (line.size > 0) return line;
-  }
-  throw_internal("a waiting request is in a line");
-}
-
-void Replica::pop_head() {
-  Line& line = const_cast<Line&>(head_line());
-  waiting_tokens_ -= requests_.input_tokens[line.first];
-  line.first = outcomes_.link[line.first];
-  --line.size;
-  --waiting_;
 }
 
 }  // namespace jevons::serve
