@@ -115,7 +115,7 @@ void declare(CLI::App& app, const engine::Verb& verb, Common& common, std::vecto
       if (o.type == OptionType::list)
         given.back().option->expected(1, 64);
       else
-        given.back().option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+        given.back().option->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::Throw);
     }
   }
   app.add_option("--format", common.format)->check(CLI::IsMember({"table", "json", "csv"}));

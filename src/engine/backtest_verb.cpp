@@ -45,13 +45,13 @@ struct Off {
   void (*apply)(market::Mechanisms&);
 };
 constexpr Off kOff[] = {
-    {"segments", "segments differ in growth, elasticity and mix", [](market::Mechanisms& m) { m.segments = false; }},
-    {"price", "value-threshold response to price", [](market::Mechanisms& m) { m.price = false; }},
-    {"saturation", "adoption and capability that saturate", [](market::Mechanisms& m) { m.saturation = false; }},
-    {"rollout", "opening surge of a service (Gompertz in its age)", [](market::Mechanisms& m) { m.rollout = false; }},
-    {"common", "growth rate of the market wanders", [](market::Mechanisms& m) { m.common = false; }},
-    {"region", "growth rate of China and of the rest wander", [](market::Mechanisms& m) { m.region = false; }},
-    {"service", "growth rate of a service wanders", [](market::Mechanisms& m) { m.service = false; }},
+    {"segments", "segments differ", [](market::Mechanisms& m) { m.segments = false; }},
+    {"price", "response to price", [](market::Mechanisms& m) { m.price = false; }},
+    {"saturation", "adoption, capability saturate", [](market::Mechanisms& m) { m.saturation = false; }},
+    {"rollout", "opening surge of a service", [](market::Mechanisms& m) { m.rollout = false; }},
+    {"common", "market growth wanders", [](market::Mechanisms& m) { m.common = false; }},
+    {"region", "regions wander apart", [](market::Mechanisms& m) { m.region = false; }},
+    {"service", "services wander apart", [](market::Mechanisms& m) { m.service = false; }},
 };
 
 const BacktestScore& best_baseline(const Backtest& b, std::string* which = nullptr) {
@@ -234,6 +234,7 @@ Result<Outcome> run_backtest(Context& c) {
   evidence::BacktestOptions options;
   options.samples = std::size_t(c.settings.integer("samples"));
   options.calibration.draws = std::size_t(c.settings.integer("draws"));
+  options.calibration.chains = std::max<std::size_t>(16, options.calibration.draws / 16);
   options.calibration.seed = Seed{std::uint64_t(c.settings.integer("seed"))};
   const bool ablation = c.settings.boolean("ablation");
   const double runs = ablation ? 2 + double(std::size(kOff)) : 2;

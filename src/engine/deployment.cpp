@@ -8,6 +8,7 @@
 #include "engine/links.hpp"
 #include "engine/simulate_tiers.hpp"
 #include "step/form_of.hpp"
+#include "step/served.hpp"
 
 namespace jevons::engine {
 namespace {

@@ -74,6 +74,7 @@ Result<std::unique_ptr<ForecastAnswers>> forecast(const Context& context) {
   take_theta(*a);
   tell(0.2, "learning from history");
   market::CalibrationOptions options{.draws = std::size_t(sc.settings.integer("draws")), .seed = sc.seed};
+  options.chains = std::max<std::size_t>(16, options.draws / 16);
   a->calibration = market::calibrate(a->history, sc.segments, sc.priors, {}, {}, options);
   tell(0.5, "drawing futures");
   a->drawn = market::draw_inputs(a->history, sc.segments, sc.priors, a->calibration, sc.start, sc.paths, sc.seed);

@@ -114,7 +114,7 @@ Verdict verdict_of(const ForecastAnswers& a) {
   }
   for (auto* x : {&v.compute_ratio, &v.hbm_ratio, &v.break_even_compute, &v.break_even_hbm, &v.elasticity}) std::sort(x->begin(), x->end());
   // Chains are the independent draws of the history's parameters.
-  auto shares = market::variance_shares(a.drawn.scores, {ln_tokens, ln_needed, ln_ratio}, double(market::CalibrationOptions{}.chains));
+  auto shares = market::variance_shares(a.drawn.scores, {ln_tokens, ln_needed, ln_ratio}, double(a.calibration.chains));
   v.share_tokens = std::move(shares[0]), v.share_needed = std::move(shares[1]), v.share_sign = std::move(shares[2]);
   const auto top = [](const std::vector<double>& x) {
     return std::string(market::name(Param(std::max_element(x.begin(), x.end()) - x.begin())));

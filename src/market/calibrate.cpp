@@ -121,6 +121,7 @@ void metropolis(const Target& target, const CalibrationOptions& options, Calibra
     steps += chain.path.size();
     c.posterior.insert(c.posterior.end(), chain.path.begin() + long(chain.path.size() / 2), chain.path.end());
   }
+  c.chains = chains.size();
   c.acceptance = steps > 0 ? double(accepted) / double(steps) : 0;
 }
 

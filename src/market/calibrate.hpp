@@ -27,6 +27,7 @@ struct Calibration {
   double effective = 0;           // effective number of draws, 1 / sum of squares
   std::vector<Scores> posterior;  // equally weighted, from the second half of every chain
   double acceptance = 0;
+  std::size_t chains = 0;
   std::vector<Observation> used;
 };
 Calibration calibrate(const History& h, const Segments& segments, const Priors& priors, const Mechanisms& on, const Cutoff& cutoff,
