@@ -87,16 +87,14 @@ Result<void> check_known(const Catalog& catalog, const Thing& t, Keys keys) {
   return {};
 }
 
-Result<const Thing*> with_settings(Store& store, const Thing& t, Keys keys, const Settings& given, std::span<const Either> either) {
+Result<const Thing*> with_settings(Store& store, const Thing& t, Keys keys, const Settings& given, std::span<const Drops> drops) {
   auto facts = std::vector<Fact>(t.facts.begin(), t.facts.end());
   auto attributes = std::vector<Attribute>(t.attributes.begin(), t.attributes.end());
   for (const auto& key : keys) {
     if (!given.has(key.path) || given.setting(key.path).file == "default") continue;
     const Setting& s = given.setting(key.path);
-    for (const auto& [a, b] : either) {
-      if (key.path != a && key.path != b) continue;
-      const auto other = key.path == a ? b : a;
-      if (given.has(other)) continue;  // both were asked for: the thing's own check says so
+    for (const auto& [setting, other] : drops) {
+      if (key.path != setting || given.has(other)) continue;  // both were asked for: the thing's own check says whether they go together
       std::erase_if(facts, [&](const Fact& f) { return f.key == other; });
       std::erase_if(attributes, [&](const Attribute& x) { return x.key == other; });
     }
@@ -132,7 +130,7 @@ Result<const Thing*> with_settings(Store& store, const Thing& t, Keys keys, cons
 }
 
 Result<const Thing*> thing_for(const Catalog& catalog, Store& store, Section section, const std::string& word, Keys keys,
-                               const Settings& given, std::span<const Either> either) {
+                               const Settings& given, std::span<const Drops> drops) {
   const Thing* thing = nullptr;
   if (word.ends_with(".yaml") || word.ends_with(".yml") || word.find('/') != std::string::npos) {
     JEVONS_TRY(thing, load_file(store, section, word));
@@ -140,7 +138,7 @@ Result<const Thing*> thing_for(const Catalog& catalog, Store& store, Section sec
   } else {
     JEVONS_TRY(thing, catalog.find(section, word));
   }
-  JEVONS_TRY(thing, with_settings(store, *thing, keys, given, either));
+  JEVONS_TRY(thing, with_settings(store, *thing, keys, given, drops));
   JEVONS_CHECK(check_units(*thing, keys));
   return thing;
 }

@@ -373,8 +373,8 @@ Result<void> check_campus(const Campus& c) {
   }
   if (!(c.accelerators >= 1 && c.accelerators <= 1e9))
     return refuse("accelerators", c.accelerators, "1 to 1e9: the site must hold at least one");
-  if (!(c.hardware_years > 0 && c.hardware_years <= 100)) return refuse("hardware_life", c.hardware_years, "above 0 and up to 100 years");
-  if (!(c.site_years > 0 && c.site_years <= 200)) return refuse("site_life", c.site_years, "above 0 and up to 200 years");
+  if (!(c.hardware_years >= 1.0 / 12 && c.hardware_years <= 100)) return refuse("hardware_life", c.hardware_years, "a month to 100 years");
+  if (!(c.site_years >= 1.0 / 12 && c.site_years <= 200)) return refuse("site_life", c.site_years, "a month to 200 years");
   if (!(c.build_years <= 50 && c.ramp_years <= 50))
     return refuse("build_time", std::max(c.build_years, c.ramp_years), "at most 50 years to build, and to fill");
   if (!(c.cost_of_capital >= 0 && c.cost_of_capital < 1)) return refuse("cost_of_capital", c.cost_of_capital, "a share from 0 to below 1");

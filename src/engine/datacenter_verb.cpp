@@ -23,33 +23,43 @@ report::Table campus_table(const cost::Campus& c, const cost::Appraisal& a, repo
       {},
       {},
       true};
-  const auto row = [&](std::string path, std::string what, std::optional<double> exact, std::string shown, std::string unit) {
-    d.values.push_back({std::move(path), what, unit, exact, kOrigin});
+  const auto row = [&](std::string path, std::string what, std::optional<double> exact, std::string shown, std::string unit,
+                       std::string how) {
+    d.values.push_back({std::move(path), what, unit, exact, {"derived", std::move(how), kOrigin.how}});
     t.rows.push_back({std::move(what), exact ? std::move(shown) : std::string("none"),
                       exact ? report::Cell(*exact) : report::Cell(std::monostate{}), std::move(unit)});
   };
-  const auto usd = [&](std::string path, std::string what, Usd v) {
-    row(std::move(path), std::move(what), v.value(), format_si(v.value(), "USD"), "USD");
+  const auto usd = [&](std::string path, std::string what, Usd v, std::string how) {
+    row(std::move(path), std::move(what), v.value(), format_si(v.value(), "USD"), "USD", std::move(how));
   };
-  const auto share = [&](std::string path, std::string what, std::optional<double> v) {
-    row(std::move(path), std::move(what), v, fmt::format("{:.1f} %", 100 * v.value_or(0)), "fraction");
+  const auto share = [&](std::string path, std::string what, std::optional<double> v, std::string how) {
+    row(std::move(path), std::move(what), v, fmt::format("{:.1f} %", 100 * v.value_or(0)), "fraction", std::move(how));
   };
-  row("accelerators", "accelerators", c.accelerators, format_number(c.accelerators, 9), "");
-  usd("capital_usd", "capital", a.capital());
-  usd("hardware_capital_usd", "  hardware", a.hardware_capital);
-  usd("site_capital_usd", "  site", a.site_capital);
-  usd("construction_interest_usd", "  interest while building", a.construction_interest);
-  share("gross_margin", "gross margin, mature year", a.gross_margin);
-  share("net_margin", "net margin, mature year", a.net_margin);
-  share("break_even_occupancy", "break-even occupancy", a.break_even);
-  usd("npv_usd", fmt::format("net present value at {:.0f} %", 100 * c.cost_of_capital), a.npv);
-  share("irr", "internal rate of return", a.irr);
-  share("equity_irr", "  of equity", a.equity_irr);
-  row("payback_years", "payback from the first day", a.payback_years, fmt::format("{:.1f} years", a.payback_years.value_or(0)), "years");
+  row("accelerators", "accelerators", c.accelerators, format_number(c.accelerators, 9), "",
+      "power of the site / all-in power of one, whole; or as stated");
+  usd("capital_usd", "capital", a.capital(), "hardware + site + interest while building");
+  usd("hardware_capital_usd", "  hardware", a.hardware_capital, "accelerators x price of one with its share of servers and network");
+  usd("site_capital_usd", "  site", a.site_capital, "build cost a watt of IT x factor of the class x power at the meter / PUE");
+  usd("construction_interest_usd", "  interest while building", a.construction_interest,
+      "site x debt share x debt rate x build time / 2, of an S-curve");
+  share("gross_margin", "gross margin, mature year", a.gross_margin,
+        "(revenue - power - operations - depreciation) / revenue, at the full occupancy");
+  share("net_margin", "net margin, mature year", a.net_margin,
+        "(gross profit - overhead - mean interest - tax) / revenue, at the full occupancy");
+  share("break_even_occupancy", "break-even occupancy", a.break_even,
+        "(operations + depreciation + mean interest) / (revenue x (1 - overhead) - power, when full); none above 1");
+  usd("npv_usd", fmt::format("net present value at {:.0f} %", 100 * c.cost_of_capital), a.npv,
+      "monthly cash before debt since the first day of building");
+  share("irr", "internal rate of return", a.irr, "rate a year at which that present value is 0; none without revenue");
+  share("equity_irr", "  of equity", a.equity_irr, "the same of the owners' cash after debt service");
+  row("payback_years", "payback from the first day", a.payback_years, fmt::format("{:.1f} years", a.payback_years.value_or(0)), "years",
+      "when the sum of the cash stays above 0; none when it never does");
   const auto hour = a.cost_of_hour ? std::optional(to_usd_per_hour(*a.cost_of_hour)) : std::nullopt;
-  row("owner_usd_per_hour", "owner's cost of an hour sold", hour, fmt::format("{:.2f} USD", hour.value_or(0)), "USD/h");
+  row("owner_usd_per_hour", "owner's cost of an hour sold", hour, fmt::format("{:.2f} USD", hour.value_or(0)), "USD/h",
+      "present value of cost / present value of accelerator-hours sold; none for colocation");
   const auto mtok = a.cost_of_token ? std::optional(to_usd_per_mtok(*a.cost_of_token)) : std::nullopt;
-  row("owner_usd_per_mtok", "owner's cost of a million tokens", mtok, fmt::format("{:.4f} USD", mtok.value_or(0)), "USD/Mtok");
+  row("owner_usd_per_mtok", "owner's cost of a million tokens", mtok, fmt::format("{:.4f} USD", mtok.value_or(0)), "USD/Mtok",
+      "owner's cost of an hour / tokens_per_second of a busy accelerator");
   if (!mtok)
     t.notes.push_back("Cost per token: null, tokens_per_second of a busy accelerator is not stated; `jevons run` or `simulate` gives it.");
   if (c.price_by_hour != 1 || c.carbon_by_hour != 1)
@@ -109,6 +119,18 @@ Result<std::optional<cost::TokenEnergyBand>> energy(const catalog::Catalog& cata
   return std::optional(cost::token_energy(*band, load, *c.tokens_each * c.occupancy, by_hour, c.grid_water, c.site_water));
 }
 
+// Of another accelerator nothing that the file says of its own one holds: price, rent, speed.
+constexpr catalog::Drops kDrops[] = {{"site_power", "accelerators"},
+                                     {"accelerators", "site_power"},
+                                     {"accelerator", "fleet"},
+                                     {"fleet", "accelerator"},
+                                     {"accelerator", "hardware_price"},
+                                     {"accelerator", "rent"},
+                                     {"accelerator", "tokens_per_second"},
+                                     {"fleet", "hardware_price"},
+                                     {"fleet", "rent"},
+                                     {"fleet", "tokens_per_second"}};
+
 std::vector<cost::Export> exports_of(const catalog::Catalog& catalog, const cost::Campus& c, report::Document& d) {
   std::vector<const catalog::Fact*> facts;
   std::vector<cost::Export> out;
@@ -156,9 +178,8 @@ std::span<const OptionSpec> datacenter_options() { return cost::campus_keys(); }
 Result<Outcome> run_datacenter(Context& context) {
   catalog::Store store;
   const auto& catalog = context.catalog;
-  constexpr catalog::Either kEither[] = {{"site_power", "accelerators"}, {"accelerator", "fleet"}};
   JEVONS_TRY(const catalog::Thing* thing, catalog::thing_for(catalog, store, catalog::Section::datacenter, context.words[0],
-                                                             cost::campus_keys(), context.settings, kEither));
+                                                             cost::campus_keys(), context.settings, kDrops));
   const auto check = thing->attribute("supply_check");
   if (!check.empty() && check != "report" && check != "enforce")
     return fail({ErrorCode::bad_input, std::string(thing->file), 0, "supply_check", fmt::format("'{}'", check), "report or enforce", {}});

@@ -21,6 +21,30 @@ const report::Origin kCounted{"derived", "fabric::parts_list in src/fabric/netwo
 const report::Origin kCompared{"derived", "fabric::savings in src/fabric/comparison.cpp, ranges of the parts carried through", ""};
 const report::Origin kTimed{"derived", "fabric::collective_times in src/fabric/times.cpp", "src/fabric/README.md"};
 
+// How a quantity of the network is counted, for --explain.
+report::Origin counted(std::string_view path) {
+  constexpr std::pair<std::string_view, std::string_view> kHow[] = {
+      {"switch_chips",
+       "first tier: endpoints x ports / ports down, whole in each plane; above: uplinks below / ports (half of them, but at the top)"},
+      {"endpoints_per_chip", "endpoints / switch chips of all tiers"},
+      {"trays", "switch chips / chips a tray, whole"},
+      {"links", "endpoints x planes x ports x (1 + (tiers - 1) / oversubscription); torus, mesh: pairs joined"},
+      {"optical_modules", "bandwidth of each stage of links / module rate, whole, at both ends"},
+      {"cables", "bandwidth of each stage of links / cable rate, whole"},
+      {"copper_pairs", "2 x endpoints x lanes of one"},
+      {"aggregate", "2 x endpoints x bandwidth of one"},
+      {"bisection", "bandwidth through the worst even cut"},
+      {"hops", "switches on the longest path, 2 tiers - 1; torus: half of each dimension"},
+      {"latency", "hops x latency of a switch + flight over both first links and all uplinks"},
+      {"watts", "count x watts of each part"},
+      {"usd", "count x dollars of each part"},
+      {"known_", "the parts whose figure is published"}};
+  for (const auto& [prefix, how] : kHow) {
+    if (path.starts_with(prefix)) return {"derived", std::string(how), kCounted.how};
+  }
+  return kCounted;
+}
+
 template <class Q>
 report::Cell cell(const std::optional<Q>& v, double scale = 1) {
   if constexpr (std::is_same_v<Q, double>)
@@ -76,7 +100,7 @@ report::Table network_table(const catalog::Thing& thing, const fabric::Design& d
                   {},
                   true};
   const auto row = [&](std::string path, std::string what, std::string shown, double exact, std::string unit) {
-    doc.values.push_back({std::move(path), what, unit, exact, kCounted});
+    doc.values.push_back({path, what, unit, exact, counted(path)});
     t.rows.push_back({std::move(what), std::move(shown), exact, std::move(unit)});
   };
   const auto count = [&](std::string path, std::string what, double v, std::string unit) {
@@ -85,7 +109,7 @@ report::Table network_table(const catalog::Thing& thing, const fabric::Design& d
   // A sum that lacks a part is no sum: null, and the parts that are known stand apart.
   const auto sum = [&](std::string path, std::string what, std::optional<double> whole, double known, std::string unit) {
     doc.values.push_back(
-        {path, what, unit, whole, whole ? kCounted : report::Origin{"derived", "not known: a part of it is not published", ""}});
+        {path, what, unit, whole, whole ? counted(path) : report::Origin{"derived", "not known: a part of it is not published", ""}});
     t.rows.push_back({what, whole ? format_si(*whole, unit) : std::string("not known"),
                       whole ? report::Cell(*whole) : report::Cell(std::monostate{}), unit});
     if (!whole && known > 0) row("known_" + path, "  of the parts known", format_si(known, unit), known, unit);
@@ -158,8 +182,9 @@ report::Table comparison_table(const std::vector<fabric::Design>& designs) {
                   true};
   for (const auto& d : designs) {
     const auto& l = d.centre;
-    const bool rates = !l.parts.empty() && std::none_of(l.parts.begin(), l.parts.end(),
-                                                        [](const fabric::Part& p) { return p.technology != "switch" && !p.fit; });
+    const bool media = fabric::media_power(l).has_value() || l.optical_modules + l.cables > 0;
+    const bool rates =
+        media && std::none_of(l.parts.begin(), l.parts.end(), [](const fabric::Part& p) { return p.technology != "switch" && !p.fit; });
     const auto [kw, kusd] = std::pair{fabric::media_power(l), fabric::media_price(l)};
     t.rows.push_back({d.name, double(d.network.tiers), l.switch_chips, l.optical_modules, l.cables, fabric::runs(l), cell(kw, 1e3),
                       cell(fabric::fabric_power(l), 1e3), cell(kusd, 1e3), cell(fabric::fabric_price(l), 1e3),
@@ -310,6 +335,10 @@ Result<Outcome> run_fabric(Context& c) {
     }
   }
   if (designs.size() > 1 || only_names) d.tables.push_back(comparison_table(designs));
+  for (const auto* other : beside) {
+    if (designs.size() > 1 && !other->attribute("note").empty())
+      d.tables.back().notes.push_back(fmt::format("{}: {}", other->name, other->attribute("note")));
+  }
   if (only_names) {
     for (const auto* other : beside) d.tables.back().notes.push_back(fmt::format("{}: {}.", other->name, other->title));
   } else if (designs.size() > 1) {

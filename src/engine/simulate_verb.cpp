@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/units.hpp"
+#include "cost/energy.hpp"
 #include "engine/links.hpp"
 #include "engine/simulate_page.hpp"
 #include "traffic/prefix_count.hpp"
@@ -30,11 +31,38 @@ Result<Settings> read_settings(const Context& c) {
   return s;
 }
 
+// What a pool's accelerators did, as shares of the time they were ordered for.
+cost::Load load_of(const Simulated& x, std::size_t pool, std::size_t first_rank) {
+  const serve::Pool& p = x.deployment.pools[pool];
+  double prefill = 0, decode = 0, sequences = 0, busy = 0;
+  for (std::size_t i = first_rank; i < first_rank + std::size_t(p.replicas * p.ranks); ++i) {
+    const serve::Counters& c = x.simulation.replicas[i];
+    decode += step::seconds_of(c.decode_busy);
+    prefill += step::seconds_of(c.busy - c.decode_busy);
+    sequences += step::seconds_of(c.sequence_ticks);
+    busy += step::seconds_of(c.busy);
+  }
+  const double all = std::max(x.simulation.fleet.accelerator_s[pool] * p.ranks / p.accelerators, prefill + decode);
+  return all > 0 ? cost::Load{prefill / all, decode / all, busy > 0 ? std::max(1.0, sequences / busy) : 1} : cost::Load{};
+}
+
 // Money and energy of the accelerator-time that the run ordered.
-Priced price_of(const Simulated& x) {
+Priced price_of(const catalog::Catalog& catalog, const Simulated& x) {
   Priced p;
-  double usd = 0, start_up = 0;
+  double usd = 0, start_up = 0, joules = 0, nameplate = 0;
+  bool powered = true;
+  std::size_t rank = 0;
   for (std::size_t k = 0; k < x.pools.size(); ++k) {
+    const double seconds = x.simulation.fleet.accelerator_s[k];
+    if (const auto power = cost::power_model(catalog, x.pools[k].subject.chip)) {
+      joules += cost::power_at(power->centre, load_of(x, k, rank)).value() * seconds;
+      std::vector<const catalog::Fact*> facts;
+      const auto all_in = cost::all_in_power(catalog, x.pools[k].subject.chip, facts);
+      nameplate += all_in ? all_in->value() * seconds : 0;
+    } else {
+      powered = false;
+    }
+    rank += std::size_t(x.deployment.pools[k].replicas * x.deployment.pools[k].ranks);
     p.accelerator_s += x.simulation.fleet.accelerator_s[k];
     usd += (x.pools[k].hour.total * Seconds{x.simulation.fleet.accelerator_s[k]}).value();
     if (!x.pools[k].unpriced.empty()) p.why_not = x.pools[k].unpriced;
@@ -44,6 +72,11 @@ Priced price_of(const Simulated& x) {
   }
   const serve::Metrics& m = x.metrics;
   const double output = m.output_tok_s * m.makespan_s;
+  if (powered) {
+    p.joules = joules;
+    if (output > 0) p.joules_per_output_token = joules / output;
+    if (nameplate > 0) p.over_nameplate = joules / nameplate;
+  }
   if (p.why_not.empty()) {
     p.usd = usd;
     p.usd_idle = usd * (1 - x.shares.times.total() / std::max(p.accelerator_s, 1e-300));
@@ -141,7 +174,7 @@ Result<Outcome> run_simulate(Context& c) {
   JEVONS_TRY(x.simulation, serve::simulate(x.deployment, x.asked.workload, options));
   x.metrics = serve::measure(x.simulation, x.deployment, x.asked.workload, goodput);
   x.shares = serve::shares_of(x.simulation, x.deployment, x.asked.workload);
-  x.priced = price_of(x);
+  x.priced = price_of(c.catalog, x);
   if (s.boolean("count_reuse") && x.asked.workload.requests.prefix.known()) {
     const auto curve = traffic::count_prefix_hits(x.asked.workload.requests);
     x.reuse = curve.rate(curve.unlimited_hits());

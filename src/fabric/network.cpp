@@ -11,7 +11,7 @@ namespace jevons::fabric {
 namespace {
 
 constexpr int kMostTiers = 6;
-constexpr double kMostPorts = 1e6;
+constexpr double kMostPorts = 1e6, kLeastRate = 1e3, kMostRate = 1e18;
 constexpr double kHoursOfFit = 1e9;
 constexpr Seconds kFlightPerMetre{4.9e-9};  // group index 1.47 of silica fibre over the speed of light; copper pairs are within 15 %
 // Counts that formulas give as 17.999999 are 18.
@@ -28,8 +28,8 @@ Result<void> check(const Network& n) {
   };
   if (!(n.endpoints >= 1 && n.endpoints <= 1e9 && n.endpoints == std::floor(n.endpoints)))
     return refuse("endpoints", fmt::format("{}", n.endpoints), "a whole number of endpoints, 1 to 1e9");
-  if (!(n.endpoint_bandwidth.value() > 0))
-    return refuse("endpoint_bandwidth", fmt::format("{} B/s", n.endpoint_bandwidth.value()), "a bandwidth above 0");
+  if (!(n.endpoint_bandwidth.value() >= kLeastRate && n.endpoint_bandwidth.value() <= kMostRate))
+    return refuse("endpoint_bandwidth", fmt::format("{} B/s", n.endpoint_bandwidth.value()), "a bandwidth of 1 kB/s to 1 EB/s");
   for (const auto& m : {n.endpoint_end, n.leaf_end, n.uplink}) {
     if (!m) continue;
     if (!(m->rate.value() > 0)) return refuse("module_rate", fmt::format("{} B/s for {}", m->rate.value(), m->component), "a rate above 0");
@@ -58,8 +58,8 @@ Result<void> check(const Network& n) {
     return {};
   }
   if (n.shape == Shape::mesh) return n.endpoints >= 2 ? Result<void>{} : refuse("endpoints", "a mesh of one", "2 or more endpoints");
-  if (!(n.switch_capacity.value() > 0))
-    return refuse("switch_capacity", fmt::format("{} B/s", n.switch_capacity.value()), "a capacity above 0");
+  if (!(n.switch_capacity.value() >= kLeastRate && n.switch_capacity.value() <= kMostRate))
+    return refuse("switch_capacity", fmt::format("{} B/s", n.switch_capacity.value()), "a capacity of 1 kB/s to 1 EB/s");
   if (!(n.radix >= 2 && n.radix <= kMostPorts && n.radix == std::floor(n.radix))) {
     return refuse("radix", fmt::format("{} ports", n.radix), fmt::format("a whole number of ports, 2 to {:.0f}", kMostPorts),
                   "a chip divides its capacity into ports: 51.2 Tbit/s is 64 ports of 800G, 128 of 400G or 512 of 100G");
@@ -72,6 +72,8 @@ Result<void> check(const Network& n) {
     return refuse("oversubscription", fmt::format("{}", n.oversubscription), "1 (none) or more: down bandwidth over up bandwidth");
   if (n.endpoints_per_leaf && !(*n.endpoints_per_leaf >= 1 && *n.endpoints_per_leaf == std::floor(*n.endpoints_per_leaf)))
     return refuse("endpoints_per_leaf", fmt::format("{}", *n.endpoints_per_leaf), "a whole number, 1 or more");
+  if (n.links_per_module && !(*n.links_per_module >= 1e-3 && *n.links_per_module <= kMostPorts))
+    return refuse("links_per_module", fmt::format("{}", *n.links_per_module), "0.001 to 1e6 ports a module");
   if (!(n.chips_per_tray >= 1)) return refuse("chips_per_tray", fmt::format("{}", n.chips_per_tray), "1 or more");
   return {};
 }

@@ -169,6 +169,9 @@ struct Reader {
     if (find("switch_capacity") == nullptr) return unpublished("switch_capacity");
     n.switch_capacity = BytesPerSecond{find("switch_capacity")->value};
     const auto* lane = t.find("lane_rate");
+    if (lane != nullptr && !(lane->value > 0)) {
+      return fail({ErrorCode::bad_input, std::string(lane->file), lane->line, "lane_rate", std::string(lane->text), "a rate above 0", {}});
+    }
     if (find("radix") != nullptr) {
       n.radix = find("radix")->value;
     } else if (lane != nullptr && lane->value > 0) {

@@ -2,6 +2,7 @@
 // What each efficiency technique of a deployment saves: switched off alone, and shared out exactly over all of them, with the placement
 // chosen anew each time.
 #include "plan/plan.hpp"
+#include "savings/counterfactual.hpp"
 
 namespace jevons::savings {
 
@@ -44,10 +45,6 @@ std::vector<Switch> switches_of(const plan::Question& q);
 /// All combinations are judged in the same space of deployments: the question's own, then, while a combination has no answer there,
 /// with `stretch` times the accelerators a replica, then also without latency limits. `note` says which.
 Result<Ledger> ledger(const plan::Question& q, int stretch = 8);
-
-/// The model with its latent or compressed attention replaced by grouped-query attention of the same number of heads, 128 wide:
-/// kv_heads of them cached (0: all, plain multi-head attention).
-model::Model with_gqa(const model::Model& m, int kv_heads);
 
 /// d ln(cost per output token) / d ln(bytes of cache) at the re-optimised deployment, by a central difference of +-20 %.
 /// Nothing when one side is infeasible.

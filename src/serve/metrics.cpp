@@ -40,6 +40,7 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
   const std::size_t n = q.size();
   const auto* closed = std::get_if<traffic::ClosedLoad>(&workload.load);
   const std::size_t first = closed != nullptr ? std::min(n, closed->uncounted) : 0;
+  const bool warm_up = closed != nullptr && !closed->count_first_calls && q.sessions.known();
   const auto sent = [&](std::size_t r) { return o.issued.empty() ? q.arrival[r] : o.issued[r]; };
   Metrics m;
   m.requests = n;
@@ -49,7 +50,7 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
   std::vector<double> ttft, tpot, e2e, queueing;
   for (auto* v : {&ttft, &tpot, &e2e, &queueing}) v->reserve(n);
   for (std::size_t r = first; r < n; ++r) {
-    if (o.status[r] != Status::finished) continue;
+    if (o.status[r] != Status::finished || (warm_up && q.sessions.parents(RequestId(r)).empty())) continue;
     const double t1 = double(o.first_token[r] - sent(r)), all = double(o.finished[r] - sent(r));
     ttft.push_back(t1);
     e2e.push_back(all);

@@ -1,0 +1,63 @@
+#pragma once
+// The space of deployments that a question spans: every combination of its knobs that can be built and is within its budget.
+#include <deque>
+#include <string>
+
+#include "plan/search.hpp"
+
+namespace jevons::plan {
+
+/// An accelerator that may be used. Money and watts are of one, at the meter.
+struct Chip {
+  const catalog::Thing* thing = nullptr;
+  std::optional<double> usd_per_s, watts, capital;
+  int stock = 1 << 20;
+  std::vector<serve::EnginePolicy> policies;  // to try on it, of a whole replica
+};
+
+enum class Split : std::uint8_t { none, allowed, only };  // prefill and decode in pools of their own
+
+/// A chip or a cache other than the catalogue's: what one more of something is worth.
+struct Change {
+  double memory = 0;  // bytes more an accelerator
+  double bandwidth = 1, flops = 1, links = 1, cache_bytes = 1;  // factors
+};
+
+/// What may vary. A list of one value fixes a knob; an empty list of sizes means every power of two.
+struct Knobs {
+  std::vector<Chip> chips;
+  std::vector<std::string> weights{"native"}, caches{"native"};
+  std::vector<int> tp, pp, dp, ep, drafts{0};
+  std::vector<serve::Routing> routings{serve::Routing::least_outstanding};
+  std::optional<int> replicas;
+  Split split = Split::none;
+  double utilization = 0.9;  // of memory
+  double first_acceptance = 0.85;  // probability that a draft token is accepted given those before it were
+  Change change;
+  int overlapped_layers = 0;       // caches are sent layer by layer while the prompt is computed
+};
+struct Budget {
+  int accelerators = 8;
+  double watts = 1e300, capital = 1e300, kg_per_h = 1e300;
+  double kg_per_joule = 0;  // of electricity
+};
+
+/// Owns what the choices point to.
+struct Space {
+  std::deque<step::Subject> subjects;
+  std::vector<Choice> choices;
+  std::vector<Shape> shapes;
+  std::size_t do_not_divide = 0, do_not_fit = 0, over_budget = 0;
+  std::string no_fit;  // of the replica that lacks least: how much
+};
+
+/// Tokens that a step with `drafts` draft tokens yields when each is accepted with probability p after the one before: (1 − p^(d+1))/(1 − p).
+/// Leviathan, Kalman, Matias, "Fast inference from transformers via speculative decoding", ICML 2023, equation 1.
+double expected_tokens(int drafts, double p);
+
+/// closed: replicas serve a closed load, where one of a kind stands for any number. max_context: tokens of the longest request.
+/// Errors: bad input only; a space without a shape is an answer.
+Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& model, const Knobs& knobs, const Budget& budget, bool closed,
+                       std::int64_t max_context, int threads);
+
+}  // namespace jevons::plan

@@ -1,0 +1,77 @@
+#pragma once
+// The savings ledger at re-optimised deployments: for every combination of techniques the planner chooses, and simulates, the deployment
+// anew; differences are then shared out exactly.
+#include <string>
+#include <vector>
+
+#include "plan/space.hpp"
+
+namespace jevons::savings {
+
+/// The question whose answer is taken apart. Copied for each combination; `model` and `catalog` must outlive it.
+struct Frame {
+  const catalog::Catalog* catalog = nullptr;
+  const model::Model* model = nullptr;
+  plan::Knobs knobs;
+  plan::Budget budget;
+  plan::Ask ask;  // without choices and shapes; its objective is replaced by $/Mtok
+  double isl = 0, osl = 0;
+  std::int64_t max_context = 0;
+};
+/// Ask holds the choices of a search and cannot be copied; this takes over what asks.
+plan::Ask asked_alike(const plan::Ask& ask);
+
+enum class Lever : std::uint8_t { attention, sparsity, windows, cache_format, weight_format, prefix_cache, speculation, split, wide_ep, batching };
+struct LeverInUse {
+  Lever lever{};
+  std::string name, off;  // "latent attention (MLA)", "GQA-8, heads of 128"
+};
+/// Techniques that this question can use, as reports of the field name them.
+std::vector<LeverInUse> levers_in_use(const Frame& f);
+
+/// One combination at its best deployment. Nothing where none is feasible.
+struct Best {
+  std::string deployment;
+  double usd_per_mtok = 0;          // output tokens
+  double cache_bytes_per_user = 0;  // one sequence at isl + osl
+  double hbm_bytes_per_token = 0;   // cache and weights that decode steps read for one output token
+  double flops_per_token = 0;       // decode and prompt, for one output token
+  double accelerator_s_per_token = 0, joules_per_token = 0;
+  double usd_per_accelerator_s = 0, bandwidth = 0, peak = 0;  // of one accelerator; bf16
+  double users_per_accelerator = 0;
+};
+struct World {
+  std::optional<Best> best;
+  std::string why_not;
+};
+
+struct Share {
+  LeverInUse what;
+  World without;               // this one off, all others on
+  std::optional<double> usd;   // Shapley share of (all off − all on) in USD per output Mtok
+  double log_bytes = 0;        // Shapley share of ln(cache bytes per user, all off / all on)
+};
+struct Factor {
+  std::string name;
+  double before = 0, after = 0, usd = 0;  // contribution to the change of USD per Mtok
+};
+struct ReplannedLedger {
+  World all_on, all_off;
+  std::vector<Share> shares;
+  std::vector<Factor> by_bytes, by_flops;  // LMDI from all off to all on: price x bytes x 1/bandwidth x 1/MBU, and with FLOPs and MFU
+  std::size_t plans = 0, infeasible = 0;
+};
+/// Plans 2^n combinations of the n levers. Errors: as the planner's.
+Result<ReplannedLedger> replanned_ledger(const Frame& frame, const std::vector<LeverInUse>& levers);
+
+/// d ln(optimal $/Mtok) / d ln(x) by planning anew at x·(1 ± 0.1) on a fine grid of concurrencies.
+struct Elasticity {
+  std::string of;
+  std::optional<double> value;  // nothing where one side has no answer
+};
+Result<std::vector<Elasticity>> elasticities(const Frame& frame);
+/// The price elasticity of demand above which saving a part of x raises the demand for x: halving it raises demand when
+/// elasticity > ln 2 / −ln(1 − theta/2). Nothing for theta <= 0.
+std::optional<double> rebound_threshold(double theta);
+
+}  // namespace jevons::savings
