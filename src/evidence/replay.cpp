@@ -411,7 +411,7 @@ Result<void> add_experts(const catalog::Catalog& catalog, Replay& r, const World
     r.notes.push_back("The profile has no table of experts (moe.csv): theirs are the times of docs/step-time.md.");
     c.experts = [time = std::move(time)](double tokens) { return time.expert_seconds(tokens); };
   } else {
-    c.distinct_experts = [experts = moe->experts, k = moe->top_k, exponent = time.constants().routing_exponent](double tokens) {
+    c.distinct_experts = [experts = moe->experts, k = moe->top_k, exponent = time.served()[step::Fit::routing_exponent]](double tokens) {
       return model::distinct_experts(experts, k, std::pow(tokens, exponent));
     };
   }
