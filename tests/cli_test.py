@@ -137,6 +137,47 @@ class Cli(unittest.TestCase):
         self.assertAlmostEqual(r["e2e"]["mean_ms"], r["ttft"]["mean_ms"] + 199 * r["tpot"]["mean_ms"], delta=1e-6 * r["e2e"]["mean_ms"])
         self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
 
+    def test_simulate_tiers(self):
+        words = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "rtx-4090", "--isl", "1500", "--osl", "100", "--request-rate", "0.3", "--num-requests", "400",
+                 "--conversation-turn-mean", "5", "--conversation-turn-delay-mean", "30000", "--format", "json")
+        seen = set()
+        for more in ((), ("--kv-offloading-size", "20"), ("--kv-offloading-size", "5"), ("--max-local-cpu-size", "5", "--max-local-disk-size", "50"),
+                     ("--remote-size", "50"), ("--remote-size", "50", "--set", "tiers.remote_rate=2"),
+                     ("--remote-size", "50", "--set", "tiers.remote_rate=2", "--kv-fetch-policy", "always"),
+                     ("--kv-offloading-size", "20", "--set", "tiers.host_rate=8"), ("--kv-offloading-size", "5", "--kv-write-policy", "write-back"),
+                     ("--max-local-disk-size", "50", "--set", "tiers.disk_rate=3"),
+                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-size", "4"),
+                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-ratio", "1.5"),
+                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-ratio", "1.5", "--hicache-write-policy", "write_back"),
+                     ("--engine", "trtllm", "--enable-chunked-prefill", "--kv-cache-config.host-cache-size", "4e9")):
+            got = run(*words, *more)
+            self.assertEqual(got.returncode, 0, (more, got.stderr))
+            r = json.loads(got.stdout)["values"]
+            if more:
+                self.assertGreater(r["kv_cache"]["fetches"], 5, more)
+            seen.add((r["ttft"]["mean_ms"], r["ttft"]["p99_ms"], r["e2e"]["mean_ms"]))
+        self.assertEqual(len(seen), 14)  # each option moves the result
+        for more, said in ((("--kv-offloading-size", "20", "--max-local-cpu-size", "3"), "one of the two"),
+                           (("--set", "tiers.disk_rate=3"), "has no effect without that tier"),
+                           (("--kv-fetch-policy", "always"), "has no effect without a tier"),
+                           (("--engine", "sglang", "--kv-offloading-size", "20"), "sglang has no such option"),
+                           (("--engine", "sglang", "--hicache-size", "20"), "enable-hierarchical-cache"),
+                           (("--kv-offloading-size", "20", "--no-enable-prefix-caching"), "prefix caching")):
+            got = run(*words, *more)
+            self.assertEqual(got.returncode, 2, more)
+            self.assertIn(said, got.stderr)
+        got = run(*self.SMALL, "--request-rate", "1", "--kv-offloading-size", "20")
+        self.assertEqual(got.returncode, 2)
+        self.assertIn("share no prefixes", got.stderr)
+
+    def test_simulate_expert_imbalance(self):
+        words = ("simulate", "--model", "qwen3-235b-a22b", "--accelerator", "h200-sxm", "--tp", "8", "--ep", "8", "--isl", "1000", "--osl", "100",
+                 "--concurrency", "32", "--num-requests", "64", "--format", "json")
+        even, uneven = (json.loads(run(*words, "--expert-imbalance", x).stdout)["values"]["tpot"]["mean_ms"] for x in ("1", "2"))
+        self.assertGreater(uneven, 1.1 * even)
+        self.assertIn("1 to 8", run(*words, "--expert-imbalance", "9").stderr)
+        self.assertIn("ep above 1", run(*self.SMALL, "--request-rate", "1", "--expert-imbalance", "2").stderr)
+
     def test_simulate_adapters(self):
         words = (*self.SMALL, "--request-rate", "10", "--num-requests", "300", "--adapters", "9", "--enable-lora", "--format", "json")
         seen = set()

@@ -94,6 +94,7 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   JEVONS_TRY(p.subject, make_subject(c.catalog, a.model, scenario, s.text("weights"), s.text("kv_cache_dtype")));
   p.subject.engine = s.text("engine");
   JEVONS_TRY(p.policy, policy_of(c, s, p.subject.chip, w));
+  JEVONS_TRY(p.subject.expert_imbalance, expert_imbalance_of(s, a.model, w.placement));
   JEVONS_TRY(p.subject.reserve, serve::engine_reserve(c.catalog, std::max(p.policy.max_num_batched_tokens, p.policy.chunk)));
   JEVONS_CHECK(step::check_placement(a.model, w.placement));
   JEVONS_TRY(p.lora, adapters_of(c.catalog, p.subject, w.placement, p.policy));
