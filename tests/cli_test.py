@@ -20,7 +20,7 @@ class Cli(unittest.TestCase):
         self.assertRegex(run("--version").stdout, r"^jevons \d+\.\d+\.\d+\n$")
         overview = run("--help")
         self.assertEqual(overview.returncode, 0)
-        for verb in ("run", "simulate", "datacenter", "model", "fabric", "validate", "catalog"):
+        for verb in ("run", "simulate", "plan", "savings", "edge", "datacenter", "model", "fabric", "validate", "catalog"):
             self.assertIn(verb, overview.stdout)
             text = run(verb, "--help")
             self.assertEqual(text.returncode, 0)
@@ -86,6 +86,18 @@ class Cli(unittest.TestCase):
         self.assertAlmostEqual(r["e2e"]["mean_ms"], r["ttft"]["mean_ms"] + 199 * r["tpot"]["mean_ms"], delta=1e-6 * r["e2e"]["mean_ms"])
         self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
 
+    def test_simulate_adapters(self):
+        words = (*self.SMALL, "--request-rate", "10", "--num-requests", "300", "--adapters", "9", "--enable-lora", "--format", "json")
+        seen = set()
+        for more in ((), ("--max-loras", "4"), ("--max-loras", "4", "--max-lora-rank", "64"), ("--max-loras", "4", "--max-cpu-loras", "9"),
+                     ("--max-loras", "4", "--adapter-skew", "1.5")):
+            got = run(*words, *more)
+            self.assertEqual(got.returncode, 0, got.stderr)
+            r = json.loads(got.stdout)["values"]
+            self.assertGreater(r["lora"]["loads"], 8)
+            seen.add((r["ttft"]["mean_ms"], r["tpot"]["mean_ms"]))
+        self.assertEqual(len(seen), 5)  # each option moves the result
+
     def test_simulate_closed_loop_follows_littles_law(self):
         r = json.loads(run(*self.SMALL, "--concurrency", "8", "--num-requests", "2000", "--format", "json").stdout)["values"]
         in_flight = r["throughput"]["requests_per_s"] * r["e2e"]["mean_ms"] / 1e3
@@ -99,6 +111,10 @@ class Cli(unittest.TestCase):
             (("--request-rate", "1", "--goodput", "ttfb:3"), "ttft:MS"),
             (("--request-rate", "1", "--max-num-seqs", "0"), "a number from 1"),
             (("--request-rate", "1", "--arrival-cv", "2"), "has no meaning for poisson"),
+            (("--request-rate", "1", "--adapters", "2"), "give --enable-lora"),
+            (("--request-rate", "1", "--adapter-skew", "1"), "adapters to share by it"),
+            (("--request-rate", "1", "--engine", "sglang", "--enable-lora"), "sglang has no such option"),
+            (("--request-rate", "1", "--max-loras", "2"), "has no effect without enable-lora"),
         ):
             got = run(*self.SMALL, *words)
             self.assertEqual(got.returncode, 2, words)
@@ -215,6 +231,61 @@ class Cli(unittest.TestCase):
                 self.assertEqual(r.returncode, 2)
                 self.assertIn(text, r.stderr)
 
+    QUESTION = ["--model", "llama-3.1-8b", "--accelerator", "h100-sxm", "--max-gpus", "2", "--isl", "500", "--osl", "20", "--tpot", "10",
+                "--max-num-seqs", "32", "--max-num-batched-tokens", "1024"]
+
+    def test_plan(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "out"
+            got = run("plan", *self.QUESTION, "--objective", "tok/s/gpu", "--format", "json", "-o", str(out))
+            self.assertEqual(got.returncode, 0, got.stderr)
+            values = json.loads(got.stdout)
+            search = values["values"]["search"] if "values" in values else values["search"]
+            self.assertLessEqual(search["gap"], 0.01)
+            self.assertEqual(search["screened"], search["simulated"] + search["cannot_meet"] + search["bounded_out"] + search["left"])
+            for name in ("launch-vllm.sh", "launch-sglang.sh", "launch-trtllm.sh", "launch-dynamo.sh", "kubernetes.yaml", "finalists.csv"):
+                self.assertTrue((out / name).stat().st_size > 40, name)
+            self.assertIn("--tensor-parallel-size", (out / "launch-vllm.sh").read_text())
+            for name in ("vllm", "sglang", "trtllm", "dynamo"):
+                self.assertEqual(subprocess.run(["sh", "-n", str(out / f"launch-{name}.sh")]).returncode, 0)
+        page = run("plan", *self.QUESTION)
+        self.assertLessEqual(max(len(line) for line in page.stdout.splitlines()), 100)
+        self.assertEqual(run("plan", *self.QUESTION, "--threads", "1").stdout, page.stdout)
+
+    def test_plan_says_no(self):
+        no = run("plan", *self.QUESTION, "--ttft", "0.01")
+        self.assertEqual(no.returncode, 3)
+        self.assertIn("TTFT limit", no.stderr)
+        unknown = run("plan", *self.QUESTION[:2], "--accelerator", "h900", *self.QUESTION[4:])
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("h900", unknown.stderr)
+
+    def test_chip_of_ones_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            chip = pathlib.Path(folder) / "chip.yaml"
+            facts = {"peak_bf16": "2000 TFLOPS", "memory": "192 GB", "hbm_bandwidth": "8 TB/s", "tdp": "900 W", "scaleup_bandwidth": "900 GB/s",
+                     "scaleup_domain": "8 accel"}
+            text = 'name: my-chip\ntitle: "Mine"\ndefaults: {kind: spec, source: "a what-if", read: 2026-11-22, confidence: C}\nfacts:\n'
+            text += "".join(f"  {key}: {{value: {value}}}\n" for key, value in facts.items())
+            chip.write_text(text)
+            words = [w if w != "h100-sxm" else str(chip) for w in self.QUESTION]
+            got = run("plan", *words, "--objective", "tok/s/gpu")
+            self.assertEqual(got.returncode, 0, got.stderr)
+            self.assertIn("nobody measured this chip", got.stdout)
+            refused = run("plan", *words)  # dollars, without a price
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn("price of my-chip", refused.stderr)
+
+    def test_savings_and_edge(self):
+        words = [*self.QUESTION, "--weights", "fp8"]
+        page = run("savings", *words)
+        self.assertEqual(page.returncode, 0, page.stderr)
+        self.assertIn("Shapley", page.stdout)
+        self.assertLessEqual(max(len(line) for line in page.stdout.splitlines()), 100)
+        edge = run("edge", *words, "--device", "rtx-4090", "--device-model", "qwen3-8b")
+        self.assertEqual(edge.returncode, 0, edge.stderr)
+        self.assertIn("on the device", edge.stdout)
+
     def test_fabric(self):
         values = json.loads(run("fabric", "gb200-nvl72", "--format", "json").stdout)["values"]
         self.assertEqual(values["switch_chips"], 18)
@@ -230,6 +301,143 @@ class Cli(unittest.TestCase):
             self.assertEqual(r.returncode, 2)
             self.assertIn("the limit is 2048", r.stderr)
             self.assertIn("3 tiers", r.stderr)
+
+    def own_file(self, verb, name, folder):
+        """The example file that the verb's help prints, as a person would copy it."""
+        text = run(verb, "--help").stdout
+        lines = text[text.index("A whole " + name):].split("\n")[1:]
+        path = pathlib.Path(folder, name)
+        path.write_text("\n".join(l[2:] for l in lines if l.startswith("  ")) + "\n")
+        return path
+
+    def test_fabric_from_the_help_text(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # 512 on 128 ports: 8 leaves of 64, 8 x 64 / 128 = 4 spines; 512 x 400G over 800G cables: 256; uplinks 256 x 2 modules.
+            # 12 x 500 W + 256 cables x 2 ends x 0.15 W + 512 x 8.5 W = 10,428.8 W.
+            path = self.own_file("fabric", "my-cluster.yaml", folder)
+            values = json.loads(run("fabric", str(path), "--format", "json").stdout)["values"]
+            self.assertEqual((values["switch_chips"], values["cables"], values["optical_modules"]), (12, 256, 512))
+            self.assertAlmostEqual(values["watts"], 10428.8)
+            self.assertIsNone(values["usd"])  # the price of this chip is not published
+            # A second system in the same form: 96 accelerators of 800G in two planes, one tier of 64 ports of 400G needs two tiers: 3 leaves of
+            # 32 a plane, ceil(3 x 32 / 64) = 2 spines a plane: 10 chips of 300 W; 96 x 800G over AEC: 96 cables x 2 x 6 W; uplinks
+            # 96 x 800G over 1.6T: 48 links, 96 modules of 27.5 W: 3,000 + 1,152 + 2,640 = 6,792 W.
+            mine = ("name: mine\nattributes: {endpoint_medium: aec-800g, uplink_medium: opt-1600g-dsp}\n"
+                    "defaults: {kind: spec, source: desk, read: 2026-11-28, confidence: A}\nfacts:\n  endpoints: {value: 96 accel}\n"
+                    "  endpoint_bandwidth: {value: 800 Gbit/s}\n  planes: {value: 2 count}\n  radix: {value: 64 port}\n"
+                    "  switch_capacity: {value: 25.6 Tbit/s}\n  tiers: {value: 2 count}\n  switch_power: {value: 300 W}\n"
+                    "  first_link_length: {value: 5 m}\n  uplink_length: {value: 40 m}\n")
+            path.write_text(mine)
+            values = json.loads(run("fabric", str(path), "--format", "json").stdout)["values"]
+            self.assertEqual((values["switch_chips"], values["cables"], values["optical_modules"]), (10, 96, 96))
+            self.assertAlmostEqual(values["watts"], 6792)
+            out = pathlib.Path(folder, "out")
+            self.assertEqual(run("fabric", str(path), "-o", str(out)).returncode, 0)
+            self.assertTrue((out / "topology.svg").read_text().startswith("<svg"))
+            for old, new, said in [("radix: {value: 64", "radix: {value: 1", ["mine.yaml", "radix", "2 to 1000000"]),
+                                   ("tiers:", "teirs:", ["unknown key", "did you mean tiers"]),
+                                   ("value: 300 W", "value: 300 USD", ["wrong unit", "W"]), ("value: 300 W", "value: -1 W", ["-1 is negative"]),
+                                   ("96 accel", "9600 accel", ["the limit is 2048", "would fit: 3 tiers"]),
+                                   ("value: 5 m", "value: 9 m", ["aec-800g reaches 7 m"]), ("tiers: {value: 2", "tiers: {value: 2.5", ["whole number"]),
+                                   ("aec-800g", "tin-cans", ["unknown component"])]:
+                bad = pathlib.Path(folder, "mine.yaml")
+                bad.write_text(mine.replace(old, new, 1))
+                r = run("fabric", str(bad))
+                self.assertEqual(r.returncode, 2, new)
+                for words in said:
+                    self.assertIn(words, r.stderr)
+
+    def test_fabric_names_and_claims(self):
+        names = run("fabric", "nvl576").stdout
+        for name in ("gb200-nvl576", "kyber-nvl144", "rubin-ultra-nvl576"):
+            self.assertIn(name, names)
+        values = json.loads(run("fabric", "upn512", "--format", "json").stdout)["values"]
+        self.assertAlmostEqual(values["saving"]["upn512-two-tier-dsp"]["power_of_the_fabric"], 1 - 101632 / 236108.8)
+        self.assertIn("null", run("fabric", "atlas950-superpod").stdout)
+        more = json.loads(run("fabric", "upn512", "--set", "endpoint_bandwidth=14.4 Tbit/s", "--set", "planes=72", "--format", "json").stdout)
+        self.assertEqual((more["values"]["switch_chips"], more["values"]["optical_modules"]), (72, 18432))
+        two = next(r for r in more["tables"]["comparison"] if r["design"] == "upn512-two-tier-dsp")  # 36 planes of 16 + 8 chips
+        self.assertEqual((two["switch_chips"], two["cables"]), (864, 9216))
+        self.assertEqual(run("fabric", "upn512", "--set", "planes=many").returncode, 2)
+
+    def test_datacenter(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # 50 MW over 1.73 kW (published all in, at the class's PUE of 1.16): 28,901.
+            path = self.own_file("datacenter", "my-campus.yaml", folder)
+            r = run("datacenter", str(path), "--format", "json", "-o", folder)
+            self.assertEqual(r.returncode, 0, r.stderr)
+            result = json.loads(r.stdout)
+            self.assertEqual(result["values"]["accelerators"], 28901)
+            parts = result["values"]["hour"]
+            self.assertAlmostEqual(sum(parts[p + "_usd"] for p in ("hardware", "site", "power", "operations", "overhead")), parts["owner_usd"])
+            self.assertAlmostEqual(result["values"]["owner_usd_per_mtok"], parts["owner_usd"] / (1500 * 0.0036))
+            self.assertGreater(result["values"]["energy"]["gco2_per_mtok"], 0)
+            self.assertTrue(pathlib.Path(folder, "tornado.svg").read_text().startswith("<svg"))
+            explained = run("datacenter", str(path), "--explain").stdout
+            self.assertIn("region-finland electricity", explained)
+            text = path.read_text()
+            for old, new, said in [("0.8,", "1.2,", "cannot sell more than it has"), ("occupancy", "ocupancy", "did you mean occupancy"),
+                                   ("50 MW", "-50 MW", "holds no accelerator"), ("region: finland", "region: mars", "unknown region 'mars'"),
+                                   ("0.5}", "1.5}", "a share from 0 to 1")]:
+                path.write_text(text.replace(old, new, 1).replace("[0.6, 0.95]", "[0.6, 1.3]"))
+                r = run("datacenter", str(path))
+                self.assertEqual(r.returncode, 2, new)
+                self.assertIn(said, r.stderr)
+        for setting, code, said in [("hardware_price=-5 USD", 2, "not negative"), ("electricity=-1 USD/kWh", 2, "not negative"), ("occupancy=90", 2, "write 90 % as 0.9"),
+                                    ("region=china", 3, "may not be shipped"), ("supply_check=enforce", 3, "Would fit: build_time=45 month"),
+                                    ("pue=0.5", 2, "1 or more"), ("fleet=h100-sxm 0.5", 2, "add up to 1"), ("sitepower=1 W", 2, "unknown key")]:
+            r = run("datacenter", "gigawatt-campus", "--set", setting)
+            self.assertEqual(r.returncode, code, setting)
+            self.assertIn(said, r.stderr.replace("\n           ", " "))
+        thousand = json.loads(run("datacenter", "gigawatt-campus", "--set", "accelerators=1000", "--format", "json").stdout)
+        self.assertEqual(thousand["values"]["accelerators"], 1000)
+        # The file's tokens_per_second is that of its own accelerator.
+        other = json.loads(run("datacenter", "gigawatt-campus", "--set", "accelerator=h100-sxm", "--format", "json").stdout)
+        self.assertIsNone(other["values"]["owner_usd_per_mtok"])
+
+    def moves(self, verb, base, settings, more=()):
+        """Every setting changes the result; a key that cannot is refused."""
+        before = run(verb, base, *more, "--format", "json").stdout
+        for setting in settings:
+            words = [w for one in setting.split(" ; ") for w in ("--set", one)]
+            r = run(verb, base, *more, *words, "--format", "json")
+            self.assertIn(r.returncode, (0, 3), setting + r.stderr)
+            strip = lambda text: {k: v for k, v in json.loads(text).items() if k in ("values", "tables")}
+            self.assertNotEqual(strip(before), strip(r.stdout), setting)
+
+    def test_every_key_of_a_network_moves_the_result(self):
+        with tempfile.TemporaryDirectory() as folder:
+            mine = self.own_file("fabric", "my-cluster.yaml", folder)
+            seen = ["switch=switch-64x800g", "endpoint_medium=aec-800g", "leaf_medium=opt-800g-dsp ; endpoint_medium=opt-400g-dr4", "uplink_medium=opt-1600g-dsp",
+                    "compare_with=upn512", "endpoints=256", "endpoint_bandwidth=800 Gbit/s", "switch_capacity=25.6 Tbit/s", "radix=64", "tiers=3",
+                    "planes=4", "oversubscription=3", "endpoints_per_leaf=32", "chips_per_tray=2", "switch_power=700 W", "switch_price=9000 USD",
+                    "switch_latency=300 ns", "module_power=9 W", "module_price=9 USD", "links_per_module=1", "uplink_length=100"]
+            self.moves("fabric", str(mine), seen)
+            self.moves("fabric", "upn512", ["first_link_length=100"])
+            self.moves("fabric", "mi355x-mesh", ["link_bandwidth=100 GB/s"])
+            self.moves("fabric", "tpu-v7-pod", ["dimension_1=8 ; dimension_2=48", "dimension_2=48 ; dimension_3=12", "shape=mesh"][:2])
+            self.moves("fabric", "tpu-v7-pod", ["dimension_1=4 ; dimension_%d=4" % d for d in (4, 5, 6)])
+            r = run("fabric", "atlas950-superpod", "--set", "switch_capacity=102.4 Tbit/s", "--set", "lane_rate=200 Gbit/s", "--set", "tiers=2",
+                    "--set", "planes=40", "--format", "json")
+            self.assertEqual(json.loads(r.stdout)["values"]["switch_chips"], 40 * (32 + 16))  # 256 a leaf; 32 x 256 / 512
+            for base, key in [("tpu-v7-pod", "radix=64"), ("upn512", "dimension_1=8"), ("upn512", "link_bandwidth=1 GB/s"), ("upn512", "uplink_medium=dac-800g"),
+                              ("upn512", "oversubscription=2"), ("gb200-nvl72", "module_price=1 USD")]:
+                r = run("fabric", base, "--set", key)
+                self.assertEqual(r.returncode, 2, key)
+                self.assertIn("has no meaning here", r.stderr)
+
+    def test_every_key_of_a_campus_moves_the_result(self):
+        self.moves("datacenter", "gigawatt-campus",
+                   ["accelerator=gb300-nvl72", "fleet=gb200-nvl72 0.5, h100-sxm 0.5", "region=us-texas", "class=conventional", "business=colocation",
+                    "power_billing=net", "load_shape=day ; region=us-texas", "site_power=0.5 GW", "accelerators=1000", "occupancy=0.8", "build_time=30 month",
+                    "ramp_time=6 month", "tax=0.3", "debt_share=0.3", "debt_rate=0.05", "overhead=0.1", "cost_of_capital=0.08", "hardware_price=50 kUSD",
+                    "hardware_life=6 yr", "site_life=20 yr", "build_cost=10 USD/W", "pue=1.3", "electricity=0.1 USD/kWh", "carbon=100 gCO2/kWh",
+                    "grid_water=1 L/kWh", "site_water=1 L/kWh", "operations=0.2 USD/h", "staff_per_megawatt=1 people/MW", "staff_cost=200 kUSD/yr",
+                    "site_maintenance=0.02", "spares=0.02", "rent=4 USD/h", "space_rent=200 USD/kW/month", "tokens_per_second=1000 tok/s",
+                    "prefill_share=0.5", "decode_batch=8"])
+        r = run("datacenter", "gigawatt-campus", "--set", "supply_check=enforce")
+        self.assertEqual(r.returncode, 3)
+        self.assertEqual(run("datacenter", "gigawatt-campus", "--set", "supply_check=perhaps").returncode, 2)
 
     def test_catalog(self):
         self.assertIn("h100-sxm", run("catalog", "list").stdout)

@@ -45,6 +45,9 @@ constexpr std::array kAtoms{Atom{"B", 1, {.byte = 1}, true},
                             Atom{"port", 1, {}, false},
                             Atom{"lane", 1, {}, false},
                             Atom{"FIT", 1, {}, false},
+                            Atom{"gCO2", 1, {}, true},
+                            Atom{"L", 1, {}, false},
+                            Atom{"people", 1, {}, false},
                             Atom{"count", 1, {}, false},
                             Atom{"x", 1, {}, false}};
 

@@ -12,13 +12,16 @@ constexpr Seconds kYear{kHoursPerYear * 3600};
 
 // Full-occupancy flows of one year. Power is in proportion to occupancy, operations are not.
 struct Flows {
-  Usd revenue{}, power_cost{}, power_billed{}, operations{}, depreciation{};
+  Usd revenue{}, power_cost{}, power_billed{}, operations{}, staff{}, maintenance{}, depreciation{};
 };
 
-Flows full_year(const Campus& c, Usd site_value) {
+Flows full_year(const Campus& c, Usd site_capital, Usd site_value) {
   Flows f;
-  f.power_cost = c.power() * kYear * c.electricity;
-  f.operations = c.operations_each * c.accelerators * kYear;
+  f.power_cost = c.power() * kYear * c.electricity * c.price_by_hour;
+  f.staff = c.staff_cost * kYear * (c.staff_per_watt * c.power().value());
+  // Tenants' hardware is not the operator's to mend.
+  f.maintenance = site_capital * c.site_maintenance + c.hardware_each * c.accelerators * c.spares;
+  f.operations = c.operations_each * c.accelerators * kYear + f.staff + f.maintenance;
   if (c.business == Business::gpu_cloud) f.revenue = c.rent_each * c.accelerators * kYear;
   if (c.business == Business::colocation) f.revenue = c.space_rent * (c.power() / c.pue) * kYear;
   const bool rents = c.business != Business::owner_operator;
@@ -36,6 +39,8 @@ CampusYear year_of(const Campus& c, const Flows& f, int number, double share, do
   y.revenue = (f.revenue + f.power_billed) * (occupancy * share);
   y.power = f.power_cost * (occupancy * share);
   y.operations = f.operations * share;
+  y.staff = f.staff * share;
+  y.maintenance = f.maintenance * share;
   y.depreciation = f.depreciation * share;
   y.overhead = y.revenue * c.overhead;
   y.interest = interest;
@@ -50,7 +55,7 @@ struct Timeline {
 // Cash by month: index 0 is the first month of building.
 struct Cash {
   std::vector<double> project, equity;
-  double cost = 0, hours = 0;  // present values for the levelized hour
+  double site = 0, hardware = 0, power = 0, operations = 0, overhead = 0, hours = 0;  // present values for the levelized hour
 };
 
 Cash cash_flows(const Campus& c, const Appraisal& a, const Flows& f, Timeline t) {
@@ -68,13 +73,14 @@ Cash cash_flows(const Campus& c, const Appraisal& a, const Flows& f, Timeline t)
   for (int m = 1; m <= t.build; ++m) {
     const Usd spent = a.site_capital * (spent_by(m, t.build) - spent_by(m - 1, t.build));
     pay(m, spent, spent * c.debt_share);
-    cash.cost += spent.value() * discount(m);
+    cash.site += spent.value() * discount(m);
   }
   // Interest while building is lent too, so that equity pays its own share of it at opening; the project flow is before any interest.
   const Usd opening = a.hardware_capital + (t.build == 0 ? a.site_capital : Usd{});
   pay(t.build, opening, opening * c.debt_share);
   cash.equity[std::size_t(t.build)] -= (a.construction_interest * (1 - c.debt_share)).value();
-  cash.cost += opening.value() * discount(t.build);
+  cash.hardware += a.hardware_capital.value() * discount(t.build);
+  if (t.build == 0) cash.site += a.site_capital.value();
   for (int m = 0; m < t.operating; ++m) {
     const double u = mean_occupancy(m, m + 1, c.occupancy, 12 * c.ramp_years);
     const Usd revenue = (f.revenue + f.power_billed) * (u / 12);
@@ -86,14 +92,16 @@ Cash cash_flows(const Campus& c, const Appraisal& a, const Flows& f, Timeline t)
     const Usd own_tax = max(Usd{}, y.gross() - y.overhead) * c.tax;
     cash.project[std::size_t(at)] += (revenue - out - own_tax * of_year).value();
     cash.equity[std::size_t(at)] += (revenue - out - (y.tax + y.interest) * of_year - debt / double(t.operating)).value();
-    cash.cost += out.value() * discount(at);
+    cash.power += (f.power_cost * (u / 12)).value() * discount(at);
+    cash.operations += (f.operations / 12.0).value() * discount(at);
+    cash.overhead += (revenue * c.overhead).value() * discount(at);
     cash.hours += c.accelerators * u * kYear.value() / 12 * discount(at);
   }
   const double left = std::max(0.0, 1 - t.operating / (12 * c.site_years));
   const double residual = a.site_capital.value() * left;
   cash.project.back() += residual;
   cash.equity.back() += residual;
-  cash.cost -= residual * discount(t.build + t.operating);
+  cash.site -= residual * discount(t.build + t.operating);
   return cash;
 }
 
@@ -106,10 +114,10 @@ std::optional<double> per_year(std::optional<double> monthly) {
 Result<Appraisal> appraise(const Campus& c) {
   JEVONS_CHECK(check_campus(c));
   Appraisal a;
-  a.site_capital = Usd{c.site_usd_per_watt * c.power().value()};
+  a.site_capital = Usd{c.site_usd_per_watt * c.build_factor * c.power().value() / c.pue};
   a.hardware_capital = c.hardware_each * c.accelerators;
   a.construction_interest = a.site_capital * (c.debt_share * interest_during_construction(c.debt_rate, c.build_years));
-  const Flows f = full_year(c, a.site_capital + a.construction_interest);
+  const Flows f = full_year(c, a.site_capital, a.site_capital + a.construction_interest);
   // Colocation has no hardware of its own: it is appraised over the life of its site.
   const double life = c.business == Business::colocation ? c.site_years : c.hardware_years;
   const Timeline t{int(std::lround(12 * c.build_years)), std::max(1, int(std::lround(12 * life)))};
@@ -130,6 +138,13 @@ Result<Appraisal> appraise(const Campus& c) {
     if (per_occupancy > Usd{} && fixed <= per_occupancy) a.break_even = fixed / per_occupancy;
   }
   const Cash cash = cash_flows(c, a, f, t);
+  for (int m = 0; m < t.build; m += 3)
+    a.spent_by_quarter.push_back((a.site_capital * (spent_by(std::min(m + 3, t.build), t.build) - spent_by(m, t.build))).value());
+  double sum = 0;
+  for (std::size_t m = 0; m < cash.project.size(); ++m) {
+    sum += cash.project[m];
+    if ((m > 0 && m % 12 == 0) || m + 1 == cash.project.size()) a.cumulative_by_year.push_back(sum);
+  }
   a.npv = Usd{npv(cash.project, std::pow(1 + c.cost_of_capital, 1.0 / 12) - 1)};
   if (a.mature.revenue > Usd{}) {  // a residual value alone is no return
     a.irr = per_year(internal_rate(cash.project));
@@ -137,7 +152,9 @@ Result<Appraisal> appraise(const Campus& c) {
     if (const auto months = payback(cash.project)) a.payback_years = *months / 12;
   }
   if (c.business != Business::colocation && cash.hours > 0) {
-    a.cost_of_hour = UsdPerSecond{cash.cost / cash.hours};
+    const auto each = [&](double present) { return UsdPerSecond{present / cash.hours}; };
+    a.hour = {each(cash.hardware), each(cash.site), each(cash.power), each(cash.operations), each(cash.overhead)};
+    a.cost_of_hour = a.hour.total();
     if (c.tokens_each) a.cost_of_token = *a.cost_of_hour / *c.tokens_each;
   }
   return a;
@@ -154,6 +171,8 @@ Result<std::vector<Swing>> tornado(const Campus& c) {
     JEVONS_TRY(const Appraisal at_high, appraise(high));
     out.push_back({k.key, k.dim, k.low, k.high, measure(at_low), measure(at_high)});
   }
+  // An input that does not touch the answer is no uncertainty of it.
+  std::erase_if(out, [](const Swing& s) { return std::abs(s.at_high - s.at_low) <= 1e-9 * std::abs(s.at_low); });
   const auto width = [](const Swing& s) { return std::abs(s.at_high - s.at_low); };
   std::stable_sort(out.begin(), out.end(), [&](const Swing& a, const Swing& b) { return width(a) > width(b); });
   return out;

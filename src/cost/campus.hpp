@@ -1,9 +1,11 @@
 #pragma once
 // A data centre as an investment: what it costs to build, how fast it fills, what it earns, and what an hour and a token cost in it.
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/options.hpp"
 #include "cost/gpu_hour.hpp"
 #include "cost/income.hpp"
 
@@ -15,17 +17,33 @@ enum class Business : std::uint8_t {
   owner_operator  // owns both and uses them: no revenue, only cost
 };
 
+/// One kind of accelerator in a mixed fleet.
+struct FleetPart {
+  std::string accelerator;
+  double share = 1;         // of the accelerators' power
+  double accelerators = 0;  // whole
+  Watts power_each{};       // at the meter
+  Usd hardware_each{};
+  UsdPerSecond rent_each{};
+};
+
 struct Campus {
-  std::string name, accelerator;
+  std::string name, accelerator;  // of a mixed fleet: its names joined by " + "
+  std::string region, build_class;
   Business business = Business::gpu_cloud;
   PowerBilling billing = PowerBilling::in_rent;
-  double accelerators = 0;
-  Watts power_each{};  // at the meter, PUE included
-  double pue = 1;      // colocation only: space is rented by IT power
+  std::vector<FleetPart> fleet;
+  double accelerators = 0;  // what follows is a mean over the fleet, each
+  Watts power_each{};       // at the meter, PUE included
+  double pue = 1;           // inside power_each
   Usd hardware_each{};
-  double site_usd_per_watt = 0;  // at the meter
-  UsdPerJoule electricity{};
-  UsdPerSecond operations_each{};
+  double site_usd_per_watt = 0, build_factor = 1;  // of IT power, as construction surveys quote it; the class's factor on it
+  UsdPerJoule electricity{};                       // mean over the hours of a year
+  double price_by_hour = 1, carbon_by_hour = 1;    // what the shapes of load, price and carbon over a day do to their means
+  UsdPerSecond operations_each{};                  // stated as one sum; else 0, and the four below add up to it
+  double staff_per_watt = 0;                       // people
+  UsdPerSecond staff_cost{};                       // of one
+  double site_maintenance = 0, spares = 0;         // a year, over site and hardware capital
   double build_years = 0, ramp_years = 0, occupancy = 0;
   double hardware_years = 0, site_years = 0, cost_of_capital = 0;
   double tax = 0, debt_share = 0, debt_rate = 0;
@@ -33,8 +51,11 @@ struct Campus {
   UsdPerSecond rent_each{};                    // GPU cloud: of one accelerator
   UsdPerJoule space_rent{};                    // colocation: USD per kilowatt and month of IT power has this dimension
   std::optional<TokensPerSecond> tokens_each;  // of one busy accelerator
-  std::vector<const catalog::Fact*> facts;     // where the numbers come from
-  struct Knob {                                // an uncertain input and its range
+  std::optional<double> carbon, grid_water;    // gCO2 and litres behind a joule at the meter
+  std::optional<double> site_water;            // litres at the site for a joule of IT
+  std::string hour_shape = "flat", load_shape = "flat";
+  std::vector<const catalog::Fact*> facts;  // where the numbers come from
+  struct Knob {                             // an uncertain input and its range
     std::string key;
     Dim dim{};
     double low = 0, high = 0;
@@ -44,12 +65,17 @@ struct Campus {
 
   Watts power() const { return power_each * accelerators; }
 };
-/// A thing of the section datacenter, or a file of the same form. Attribute `accelerator` (required), `business` (gpu-cloud, colocation,
-/// owner-operator), `power_billing` (in-rent, pass-through, net). Facts: site_power or accelerators (one of them), build_time, ramp_time,
-/// occupancy, tax, debt_share, debt_rate, overhead; optional, else from the catalogue: hardware_price, build_cost, electricity, operations,
-/// hardware_life, site_life, cost_of_capital, rent, space_rent, pue, tokens_per_second. Errors: missing, unknown or impossible values by
-/// key.
+/// The form of a campus: every key with its unit and meaning, as --help prints it and --set takes it.
+std::span<const OptionSpec> campus_keys();
+/// A thing of the section datacenter, or a file of the same form. What it does not state comes from its region (datacenters/region-NAME),
+/// its class (datacenters/class-NAME), the accelerator, or reference-site. Errors: missing, unknown or impossible values by key.
 Result<Campus> campus(const catalog::Catalog& catalog, const catalog::Thing& thing);
+
+/// Mean of `value` over the hours of a day, weighted by `load`; both have 24 entries. Requires a load that is not all zero.
+double hourly_mean(std::span<const double> load, std::span<const double> value);
+/// Hours of datacenters/hour-shapes: the column `name`, such as "solar_price". Errors: no such shape.
+Result<std::vector<double>> hour_shape(const catalog::Catalog& catalog, std::string_view name);
+
 /// What must hold: shares in [0, 1], money and power not negative, lives above 0. campus() checks it; a hand-made value is checked by
 /// appraise().
 Result<void> check_campus(const Campus& c);
@@ -59,9 +85,16 @@ struct CampusYear {
   double share = 1;      // part of a year that is left in the last one
   double occupancy = 0;  // mean
   Usd revenue{}, power{}, operations{}, depreciation{}, overhead{}, interest{}, tax{};
+  Usd staff{}, maintenance{};  // of operations, where they are built up
   Usd goods() const { return power + operations + depreciation; }
   Usd gross() const { return revenue - goods(); }
   Usd net() const { return gross() - overhead - interest - tax; }
+};
+
+/// What an accelerator-hour sold must earn, by what it pays for; they add up to the whole.
+struct HourParts {
+  UsdPerSecond hardware{}, site{}, power{}, operations{}, overhead{};
+  UsdPerSecond total() const { return hardware + site + power + operations + overhead; }
 };
 
 struct Appraisal {
@@ -75,6 +108,9 @@ struct Appraisal {
   std::optional<double> irr, equity_irr, payback_years;  // a year; payback counts from the first day of building
   /// Present cost over present accelerator-hours sold: what an hour must earn. Nothing for colocation.
   std::optional<UsdPerSecond> cost_of_hour;
+  HourParts hour;
+  std::vector<double> spent_by_quarter;    // of the site's capital while building, USD
+  std::vector<double> cumulative_by_year;  // cash before debt since the first day, USD, at the end of each year
   std::optional<UsdPerToken> cost_of_token;
 };
 /// One generation of hardware over its life, by months: site paid on an S-curve while building, hardware at opening, occupancy by the

@@ -19,6 +19,7 @@ Result<std::unique_ptr<Answers>> evaluate(const Context& context) {
   JEVONS_TRY(a->plan, plan::cheapest(question));
   if (a->plan.status != plan::Status::optimal) return a;
   JEVONS_CHECK(look_into_the_step(catalog, *a));
+  JEVONS_TRY(a->simulated, simulate_the_plan(catalog, *a));
   JEVONS_TRY(a->comparison, compare(catalog, *a, question));
   JEVONS_TRY(a->ledger, savings::ledger(question));
   JEVONS_TRY(a->theta, savings::theta_cache(question));

@@ -3,6 +3,7 @@
 #include "engine/scenario.hpp"
 #include "fabric/topology.hpp"
 #include "market/jevons.hpp"
+#include "serve/metrics.hpp"
 
 namespace jevons::engine {
 
@@ -44,6 +45,7 @@ struct Answers {
   bool borrowed = false;
   std::vector<const catalog::Thing*> constants;  // facts behind step times and memory: kernel constants, engine reserve
   std::vector<step::Term> step_terms;            // of the decode step at the plan's batch
+  std::optional<serve::Metrics> simulated;       // the plan under its own load, request by request
   std::optional<Comparison> comparison;
   savings::Ledger ledger;
   std::optional<double> theta;

@@ -119,6 +119,35 @@ Table plan_table(const Answers& a, bool whole) {
   return t;
 }
 
+Table simulated_table(const Answers& a) {
+  const auto& m = *a.simulated;
+  const Origin origin{"simulated", "serve::simulate, engine::simulate_the_plan in src/engine/simulated_plan.cpp", "docs/glossary.md"};
+  Table t{"simulated",
+          "The cheapest placement, request by request",
+          {{"metric", "ms", "{}", {}},
+           {"mean_ms", "mean", "{:.1f}", origin},
+           {"p50_ms", "p50", "{:.1f}", origin},
+           {"p90_ms", "p90", "{:.1f}", origin},
+           {"p99_ms", "p99", "{:.1f}", origin}},
+          {},
+          {},
+          true};
+  for (const auto& [name, l] : {std::pair{"TTFT", &m.ttft}, {"TPOT", &m.tpot}, {"E2E", &m.e2e}, {"queueing", &m.queueing}})
+    t.rows.push_back({std::string(name), l->mean * 1e3, l->p50 * 1e3, l->p90 * 1e3, l->p99 * 1e3});
+  const auto& limits = a.scenario.limits;
+  const bool missed = (limits.ttft_s && m.ttft.mean > *limits.ttft_s) || (limits.tpot_s && m.tpot.mean > *limits.tpot_s);
+  t.notes = {
+      fmt::format("{} requests, {} in flight all the time, lengths spread by a fifth: {:.4g} output tok/s against {:.4g} of the steady "
+                  "state that chose this placement and that the prices follow; {:.1f} % of prompt tokens found in the prefix cache, {} "
+                  "preemptions; {}.",
+                  m.finished, std::floor(a.plan.best().state.concurrency), m.output_tok_s, a.plan.best().state.output_tok_s,
+                  m.cache_hit_rate * 100, m.preemptions,
+                  missed ? "its limits do not hold: prompts of others interrupt decoding more than the closed form has it, so the prices "
+                           "are too low; plan with fewer in flight or with prefill and decode apart (jevons plan, simulate --pools)"
+                         : "its limits hold")};
+  return t;
+}
+
 Table cost_table(const Answers& a) {
   const auto& b = a.plan.best();
   Table t{"cost",
@@ -307,6 +336,16 @@ void add_values(Document& d, const Answers& a) {
       {"derived", "cheapest of the placements judged, plan::cheapest in src/plan/plan.cpp", ""});
   put("deployment.concurrency", "requests in flight on a replica", "requests", b.state.concurrency,
       {"derived", fmt::format("largest that the limits allow, plan::evaluate; binds: {}", plan::name(b.binding)), ""});
+  if (a.simulated) {
+    const Origin simulated{"simulated", "serve::measure over serve::simulate, engine::simulate_the_plan in src/engine/simulated_plan.cpp",
+                           "docs/glossary.md"};
+    put("simulated.ttft_mean_s", "mean time to first token, simulated", "s", a.simulated->ttft.mean, simulated);
+    put("simulated.ttft_p99_s", "99th percentile of it", "s", a.simulated->ttft.p99, simulated);
+    put("simulated.tpot_mean_s", "mean time per output token, simulated", "s", a.simulated->tpot.mean, simulated);
+    put("simulated.tpot_p99_s", "99th percentile of it", "s", a.simulated->tpot.p99, simulated);
+    put("simulated.output_tok_s_per_gpu", "output tokens per second and accelerator, simulated", "tok/s",
+        a.simulated->output_tok_s / b.placement.accelerators(), simulated);
+  }
   put("latency.ttft_s", "mean time to first token", "s", b.state.ttft_s,
       {"derived", "a + 2.5 t + p + rho p/(1 - rho), serve::steady_state in src/serve/steady_state.cpp", "docs/step-time.md"});
   put("latency.tpot_s", "mean time per output token", "s", b.state.tpot_s,
@@ -428,6 +467,7 @@ Document page_of(const Answers& a) {
   }
   d.answer = {{"Memory", memory_line(a)}, {"Cost", cost_line(a)}, {"Jevons", jevons_line(a)}};
   d.tables = {model_table(a), plan_table(a, false), step_table(a), cost_table(a), ledger_table(a)};
+  if (a.simulated) d.tables.insert(d.tables.begin() + 2, simulated_table(a));
   if (a.fleet) d.tables.push_back(fleet_table(a));
   d.tables.push_back(demand_table(a));
   d.tables.push_back(plan_table(a, true));

@@ -30,6 +30,11 @@ std::span<const OptionSpec> savings_options();
 /// Errors: bad input.
 Result<Outcome> run_savings(Context& context);
 
+/// jevons edge: options of a plan, for the cloud, and its own.
+std::span<const OptionSpec> edge_options();
+/// Errors: bad input.
+Result<Outcome> run_edge(Context& context);
+
 /// jevons bench plan-160.
 Result<Outcome> bench_plan(Context& context);
 

@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.hpp"
+#include "engine/datacenter_verb.hpp"
 #include "engine/evaluate.hpp"
+#include "engine/fabric_verb.hpp"
 #include "engine/plan_verb.hpp"
 #include "engine/replay_verb.hpp"
 #include "engine/simulate_verb.hpp"
@@ -16,9 +18,6 @@
 #include "model/describe.hpp"
 
 namespace jevons::engine {
-
-Result<Outcome> run_fabric(Context& c);      // fabric_verb.cpp
-Result<Outcome> run_datacenter(Context& c);  // datacenter_verb.cpp
 
 namespace {
 
@@ -370,28 +369,57 @@ const Verb kVerbs[] = {
      1,
      {},
      run_savings},
+    {"edge",
+     "[QUESTION.yaml]",
+     "Which requests run on the user's device and which in the cloud: least cost within latency limits, battery, privacy and offline "
+     "shares.\nThe cloud is planned as by jevons plan; the device serves one request at a time.",
+     "  jevons edge --device rtx-4090 --device-model llama-3.1-8b --model llama-3.1-70b --accelerator h100-sxm --isl 1000 --osl 300 --tpot 50\n"
+     "  jevons edge --device ./phone.yaml --device-model qwen3-8b --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 16 --isl 500 \\\n"
+     "      --osl 200 --battery 5 --private-share 0.2 --offline-share 0.05 --round-trip 80\n",
+     0,
+     1,
+     {},
+     run_edge},
     {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.",
      "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n", 1, 1,
      kModelOptions, run_model},
     {"fabric",
      "NAME|FILE.yaml",
-     "Count a network: switch chips, links, modules, watts, dollars.\nA file has the form of catalog/fabrics: facts endpoints, "
-     "endpoint_bandwidth, switch_capacity, radix, tiers, planes,\n"
-     "oversubscription; attributes shape (clos, torus, mesh), switch, endpoint_medium, uplink_medium.",
-     "  jevons fabric gb200-nvl72\n  jevons fabric upn512 --format json\n  jevons fabric my-cluster.yaml\n",
+     "Count a network from its endpoints up: switch chips, cables and modules by kind, watts, dollars, latency, failures.\n"
+     "NAME is a system that `jevons catalog list` shows under fabrics; nvl72, nvl144 and nvl576 show what each name has meant.\n"
+     "A FILE describes a system of your own (example below); --set lays values over either. Media and switches are\n"
+     "components of the catalogue: dac-800g, acc-800g, aec-800g, aoc-800g, opt-800g-dsp, opt-800g-lpo, opt-1600g-dsp,\n"
+     "opt-3200g-npo, opt-800g-cpo …; tomahawk5, tomahawk6, nvswitch5, switch-64x800g …; `jevons catalog show NAME`.\n"
+     "A clos needs endpoints, endpoint_bandwidth, and a switch or switch_capacity and radix; a torus dimension_1 …\n"
+     "whose product is the endpoints; a mesh joins every pair. -o DIR also writes topology.svg.",
+     "  jevons fabric gb200-nvl72\n  jevons fabric upn512 --format json\n  jevons fabric nvl576\n"
+     "  jevons fabric upn512 --set endpoint_bandwidth='14.4 Tbit/s' --set planes=72\n  jevons fabric my-cluster.yaml -o out\n\n"
+     "A whole my-cluster.yaml: 512 accelerators on 400G Ethernet, leaf and spine, cables in the rack, linear optics above\n"
+     "  name: my-cluster\n  attributes: {switch: tomahawk5, endpoint_medium: dac-800g, uplink_medium: opt-800g-lpo}\n"
+     "  defaults: {kind: spec, source: our rack plan, read: 2026-11-28, confidence: A}   # where the figures come from\n"
+     "  facts:\n    endpoints: {value: 512 accel}\n    endpoint_bandwidth: {value: 400 Gbit/s}\n    radix: {value: 128 port}\n"
+     "    tiers: {value: 2 count}\n    first_link_length: {value: 2 m}\n    uplink_length: {value: 30 m}\n"
+     "An uncertain figure: {value: 600 W, range: [500, 700], kind: assumed, why: no data sheet yet}\n",
      1,
      1,
      {},
      run_fabric},
     {"datacenter",
      "NAME|FILE.yaml",
-     "Appraise a data centre: capital, income statement, break-even, NPV, cost of an accelerator-hour.\nA file has the form of "
-     "catalog/datacenters/gigawatt-campus.yaml: attributes accelerator, business (gpu-cloud,\ncolocation, owner-operator), power_billing "
-     "(in-rent, pass-through, net); facts site_power or accelerators, build_time,\nramp_time, occupancy, tax, debt_share, debt_rate, "
-     "overhead; "
-     "optional hardware_price, build_cost, electricity, operations,\nhardware_life, site_life, cost_of_capital, rent, space_rent, pue, "
-     "tokens_per_second.",
-     "  jevons datacenter gigawatt-campus\n  jevons datacenter my-campus.yaml --format json\n",
+     "Appraise a data centre: capital, income statement, break-even, NPV, cost of an hour and a token, energy, supply.\n"
+     "NAME is a campus that `jevons catalog list` shows under datacenters, such as gigawatt-campus; --set lays values over it.\n"
+     "A FILE describes your own (example below). What it leaves out comes from its region, its class or the accelerator.",
+     "  jevons datacenter gigawatt-campus --explain\n  jevons datacenter gigawatt-agents --set region=us-texas --set load_shape=day\n"
+     "  jevons datacenter gigawatt-campus --set business=colocation --set power_billing=net\n"
+     "  jevons datacenter my-campus.yaml --format json -o out\n\n"
+     "A whole my-campus.yaml\n"
+     "  name: my-campus\n  attributes: {accelerator: h100-sxm, region: finland, class: ai-liquid, business: gpu-cloud, power_billing: "
+     "in-rent}\n"
+     "  defaults: {kind: spec, source: our plan, read: 2026-11-28, confidence: A}   # where the figures come from\n"
+     "  facts:\n    site_power: {value: 50 MW}\n"
+     "    occupancy: {value: 0.8, range: [0.6, 0.95], kind: assumed, why: first year of selling}\n"
+     "    debt_share: {value: 0.5}\n    debt_rate: {value: 0.08}\n    overhead: {value: 0.05}\n"
+     "    tokens_per_second: {value: 1500 tok/s}\n",
      1,
      1,
      {},
@@ -426,7 +454,10 @@ std::span<const Verb> verbs() {
     std::vector<Verb> v(std::begin(kVerbs), std::end(kVerbs));
     v[0].options = scenario_options();
     v[1].options = simulate_options();
-    for (Verb& verb : v) {
+    for (auto& verb : v) {
+      if (verb.name == "fabric") verb.options = fabric_options();
+      if (verb.name == "datacenter") verb.options = datacenter_options();
+      if (verb.name == "edge") verb.options = edge_options();
       if (verb.name == "savings") verb.options = savings_options();
     }
     return v;

@@ -11,6 +11,7 @@ namespace jevons::fabric {
 namespace {
 
 constexpr int kMostTiers = 6;
+constexpr double kMostPorts = 1e6, kLeastRate = 1e3, kMostRate = 1e18;
 constexpr double kHoursOfFit = 1e9;
 constexpr Seconds kFlightPerMetre{4.9e-9};  // group index 1.47 of silica fibre over the speed of light; copper pairs are within 15 %
 // Counts that formulas give as 17.999999 are 18.
@@ -21,17 +22,22 @@ Result<void> check(const Network& n) {
     return bad_input(n.name.empty() ? std::string(key) : n.name + "." + std::string(key), std::move(what), std::move(expected),
                      std::move(hint));
   };
-  if (!(n.endpoints >= 1 && n.endpoints <= 1e9)) return refuse("endpoints", fmt::format("{}", n.endpoints), "1 to 1e9 endpoints");
-  if (!(n.endpoint_bandwidth.value() > 0))
-    return refuse("endpoint_bandwidth", fmt::format("{} B/s", n.endpoint_bandwidth.value()), "a bandwidth above 0");
+  const auto not_negative = [&](std::string key, const auto& v) -> Result<void> {
+    if (!v || v->value() >= 0) return {};
+    return refuse(key, fmt::format("{} is negative", v->value()), "0 or more: money and power are spent, not earned");
+  };
+  if (!(n.endpoints >= 1 && n.endpoints <= 1e9 && n.endpoints == std::floor(n.endpoints)))
+    return refuse("endpoints", fmt::format("{}", n.endpoints), "a whole number of endpoints, 1 to 1e9");
+  if (!(n.endpoint_bandwidth.value() >= kLeastRate && n.endpoint_bandwidth.value() <= kMostRate))
+    return refuse("endpoint_bandwidth", fmt::format("{} B/s", n.endpoint_bandwidth.value()), "a bandwidth of 1 kB/s to 1 EB/s");
   for (const auto& m : {n.endpoint_end, n.leaf_end, n.uplink}) {
     if (!m) continue;
     if (!(m->rate.value() > 0)) return refuse("module_rate", fmt::format("{} B/s for {}", m->rate.value(), m->component), "a rate above 0");
-    if ((m->price && *m->price < Usd{}) || (m->power && *m->power < Watts{}))
-      return refuse(m->component, "negative money or power", "0 or more");
+    JEVONS_CHECK(not_negative(m->component + ".power", m->power));
+    JEVONS_CHECK(not_negative(m->component + ".price", m->price));
   }
-  if ((n.switch_price && *n.switch_price < Usd{}) || (n.switch_power && *n.switch_power < Watts{}))
-    return refuse("switch", "negative money or power", "0 or more");
+  JEVONS_CHECK(not_negative("switch_power", n.switch_power));
+  JEVONS_CHECK(not_negative("switch_price", n.switch_price));
   const auto in_reach = [&](const std::optional<Medium>& m, double metres, std::string_view key) -> Result<void> {
     if (!m || !m->reach_m || metres <= *m->reach_m) return {};
     return refuse(key, fmt::format("{} reaches {} m, the link is {} m long", m->component, *m->reach_m, metres),
@@ -52,17 +58,22 @@ Result<void> check(const Network& n) {
     return {};
   }
   if (n.shape == Shape::mesh) return n.endpoints >= 2 ? Result<void>{} : refuse("endpoints", "a mesh of one", "2 or more endpoints");
-  if (!(n.switch_capacity.value() > 0))
-    return refuse("switch_capacity", fmt::format("{} B/s", n.switch_capacity.value()), "a capacity above 0");
-  if (!(n.radix >= 2 && n.radix == std::floor(n.radix)))
-    return refuse("radix", fmt::format("{} ports", n.radix), "a whole number of ports, 2 or more");
-  if (n.tiers < 1 || n.tiers > kMostTiers) return refuse("tiers", fmt::format("{}", n.tiers), fmt::format("1 to {}", kMostTiers));
-  if (!(n.planes >= 1 && n.planes == std::floor(n.planes)))
-    return refuse("planes", fmt::format("{}", n.planes), "a whole number of planes");
+  if (!(n.switch_capacity.value() >= kLeastRate && n.switch_capacity.value() <= kMostRate))
+    return refuse("switch_capacity", fmt::format("{} B/s", n.switch_capacity.value()), "a capacity of 1 kB/s to 1 EB/s");
+  if (!(n.radix >= 2 && n.radix <= kMostPorts && n.radix == std::floor(n.radix))) {
+    return refuse("radix", fmt::format("{} ports", n.radix), fmt::format("a whole number of ports, 2 to {:.0f}", kMostPorts),
+                  "a chip divides its capacity into ports: 51.2 Tbit/s is 64 ports of 800G, 128 of 400G or 512 of 100G");
+  }
+  if (!(n.tiers >= 1 && n.tiers <= kMostTiers))
+    return refuse("tiers", fmt::format("{}", n.tiers), fmt::format("1 to {}", kMostTiers), "3 tiers of radix 64 hold 65,536 endpoints");
+  if (!(n.planes >= 1 && n.planes <= kMostPorts && n.planes == std::floor(n.planes)))
+    return refuse("planes", fmt::format("{}", n.planes), fmt::format("a whole number of planes, 1 to {:.0f}", kMostPorts));
   if (!(n.oversubscription >= 1))
     return refuse("oversubscription", fmt::format("{}", n.oversubscription), "1 (none) or more: down bandwidth over up bandwidth");
-  if (n.endpoints_per_leaf && !(*n.endpoints_per_leaf >= 1))
-    return refuse("endpoints_per_leaf", fmt::format("{}", *n.endpoints_per_leaf), "1 or more");
+  if (n.endpoints_per_leaf && !(*n.endpoints_per_leaf >= 1 && *n.endpoints_per_leaf == std::floor(*n.endpoints_per_leaf)))
+    return refuse("endpoints_per_leaf", fmt::format("{}", *n.endpoints_per_leaf), "a whole number, 1 or more");
+  if (n.links_per_module && !(*n.links_per_module >= 1e-3 && *n.links_per_module <= kMostPorts))
+    return refuse("links_per_module", fmt::format("{}", *n.links_per_module), "0.001 to 1e6 ports a module");
   if (!(n.chips_per_tray >= 1)) return refuse("chips_per_tray", fmt::format("{}", n.chips_per_tray), "1 or more");
   return {};
 }
@@ -70,8 +81,28 @@ Result<void> check(const Network& n) {
 // Ports an endpoint takes on its plane's leaf.
 double ports_of(const Network& n) { return up(n.endpoint_bandwidth / n.planes / (n.switch_capacity / n.radix)); }
 
+// Where the machine fixes how many endpoints share a leaf, its ports and those of the tiers above must do for it.
+Result<void> check_leaf(const Network& n, double ports) {
+  const double down = *n.endpoints_per_leaf * ports, uplinks = n.tiers > 1 ? up(down / n.oversubscription) : 0;
+  if (down + uplinks > n.radix) {
+    const double most = std::floor(n.radix / (ports * (1 + (n.tiers > 1 ? 1 / n.oversubscription : 0))) + 1e-9);
+    return bad_input(n.name + ".endpoints_per_leaf",
+                     fmt::format("{} endpoints of {} port(s) and {} uplinks need {} ports, the chip has {}", *n.endpoints_per_leaf, ports,
+                                 uplinks, down + uplinks, n.radix),
+                     fmt::format("at most {:.0f} endpoints a leaf", most), "more planes, a larger radix, or more oversubscription");
+  }
+  const double leaves = up(n.endpoints / *n.endpoints_per_leaf);
+  const double limit = n.tiers == 1 ? 1 : n.tiers == 2 ? n.radix : 2 * std::pow(std::floor(n.radix / 2), n.tiers - 1);
+  if (leaves <= limit) return {};
+  return bad_input(n.name + ".endpoints",
+                   fmt::format("{} leaves of {} endpoints do not fit under {} tier(s) of radix {}: the limit is {:.0f}", leaves,
+                               *n.endpoints_per_leaf, n.tiers - 1, n.radix, limit),
+                   fmt::format("at most {:.0f} endpoints", limit * *n.endpoints_per_leaf), fmt::format("would fit: {} tiers", n.tiers + 1));
+}
+
 Result<void> check_radix(const Network& n) {
   const double ports = ports_of(n), limit = reach(n.radix, n.tiers, n.oversubscription, ports);
+  if (n.endpoints_per_leaf) return check_leaf(n, ports);
   if (n.endpoints <= limit) return {};
   std::vector<std::string> ways;
   for (int t = n.tiers + 1; t <= kMostTiers; ++t) {
@@ -105,7 +136,10 @@ void add(PartsList& b, Part part) {
     b.price += *part.price * part.count;
   else
     b.unknown.push_back("price of " + name);
-  if (part.fit) b.failures_per_year += *part.fit * part.count * kHoursPerYear / kHoursOfFit;
+  if (part.fit)
+    b.failures_per_year += *part.fit * part.count * kHoursPerYear / kHoursOfFit;
+  else
+    b.unknown.push_back("failure rate of " + name);
   b.parts.push_back(std::move(part));
 }
 
@@ -115,11 +149,11 @@ void add_links(PartsList& b, const std::optional<Medium>& m, std::string_view wh
   const double whole = up(bandwidth / m->rate);
   if (m->optical) {
     b.optical_modules += whole * ends;
-    add(b, {std::string(what) + " module", m->component, whole * ends, m->power, m->price, m->fit});
+    add(b, {std::string(what) + " module", m->component, m->technology, whole * ends, m->power, m->price, m->fit});
   } else {
     b.cables += whole;
     const auto power = m->power ? std::optional(*m->power * 2) : std::nullopt;  // a cable has two ends
-    add(b, {std::string(what) + " cable", m->component, whole, power, m->price, m->fit});
+    add(b, {std::string(what) + " cable", m->component, m->technology, whole, power, m->price, m->fit});
   }
 }
 
@@ -136,13 +170,13 @@ void clos_switches(const Network& n, PartsList& b) {
     const double uplinks = up(down / o);  // of one leaf
     b.ports_used = down + uplinks;
     // Above the leaves every chip but the top one has as many ports up as down.
-    for (int t = 1; t < n.tiers; ++t) chips[std::size_t(t)] = up(chips[0] * uplinks / (t + 1 == n.tiers ? k : k / 2));
+    for (int t = 1; t < n.tiers; ++t) chips[std::size_t(t)] = up(chips[0] * uplinks / (t + 1 == n.tiers ? k : std::floor(k / 2)));
   }
   for (int t = 0; t < n.tiers; ++t) {
     const double count = chips[std::size_t(t)] * n.planes;
     b.chips_by_tier[std::size_t(t)] = count;
     b.switch_chips += count;
-    add(b, {fmt::format("tier {} switch chip", t + 1), "", count, n.switch_power, n.switch_price, std::nullopt});
+    add(b, {fmt::format("tier {} switch chip", t + 1), n.switch_component, "switch", count, n.switch_power, n.switch_price, n.switch_fit});
   }
   b.trays = up(b.switch_chips / n.chips_per_tray);
   b.endpoints_per_chip = N / b.switch_chips;
@@ -198,7 +232,7 @@ double reach(double radix, int tiers, double o, double ports) {
   if (tiers == 1) return usable;
   // Leaves are limited by the reach of the tiers above, which each uplink enters on its own.
   const double leaf_down = std::floor(std::floor(radix * o / (1 + o) + 1e-9) / ports);
-  return leaf_down * (tiers == 2 ? radix : 2 * std::pow(radix / 2, tiers - 1));
+  return leaf_down * (tiers == 2 ? radix : 2 * std::pow(std::floor(radix / 2), tiers - 1));
 }
 
 double copper_pairs(double endpoints, BytesPerSecond endpoint_bandwidth, BytesPerSecond lane_rate) {
@@ -226,96 +260,6 @@ Result<PartsList> parts_list(const Network& n) {
     clos_links(n, b);
   }
   return b;
-}
-
-Result<Medium> medium(const catalog::Catalog& catalog, std::string_view component) {
-  JEVONS_TRY(const catalog::Thing* t, catalog.find(catalog::Section::component, component));
-  const auto rate = t->get<BytesPerSecond>("module_rate");
-  if (!rate)
-    return fail({ErrorCode::bad_input,
-                 std::string(t->file),
-                 0,
-                 "module_rate",
-                 fmt::format("{} does not carry data", t->name),
-                 "a cable or an optical module",
-                 {}});
-  Medium m{std::string(t->name), t->attribute("kind") == "optic", rate->value, {}, {}, t->number("reach"), t->number("failure_rate")};
-  if (const auto w = t->get<Watts>("power")) m.power = w->value;
-  if (const auto usd = t->get<Usd>("price")) m.price = usd->value;
-  return m;
-}
-
-Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& t) {
-  Network n;
-  n.name = std::string(t.name);
-  const catalog::Thing* chip = nullptr;
-  if (const auto name = t.attribute("switch"); !name.empty()) {
-    JEVONS_TRY(chip, catalog.find(catalog::Section::component, name));
-  }
-  // The system's own figure wins over that of the switch it names.
-  const auto find = [&](std::string_view key) { return t.find(key) != nullptr || chip == nullptr ? t.find(key) : chip->find(key); };
-  const auto unpublished = [&](std::string_view key) {
-    return fail({ErrorCode::unsupported, std::string(t.file), 0, std::string(key), fmt::format("{} of {} is not published", key, t.name),
-                 "a value with its source", "give it in a file of your own: copy the entry and add the fact"});
-  };
-  const auto number = [&](std::string_view key, double fallback) {
-    const auto* f = t.find(key);
-    return f == nullptr ? fallback : f->value;
-  };
-  const std::string shape(t.attribute("shape"));
-  if (!shape.empty() && shape != "clos" && shape != "torus" && shape != "mesh") {
-    return fail({ErrorCode::bad_input, std::string(t.file), 0, "shape", fmt::format("'{}'", shape), "clos, torus or mesh", {}});
-  }
-  n.shape = shape == "torus" ? Shape::torus : shape == "mesh" ? Shape::mesh : Shape::clos;
-  if (find("endpoints") == nullptr) return unpublished("endpoints");
-  n.endpoints = find("endpoints")->value;
-  if (const auto* link = t.find("link_bandwidth"); link != nullptr && n.shape == Shape::mesh)
-    n.endpoint_bandwidth = BytesPerSecond{link->value * (n.endpoints - 1)};
-  else if (find("endpoint_bandwidth") != nullptr)
-    n.endpoint_bandwidth = BytesPerSecond{find("endpoint_bandwidth")->value};
-  else
-    return unpublished("endpoint_bandwidth");
-  for (int d = 1; d <= kMostTiers; ++d) {
-    if (const auto* f = t.find(fmt::format("dimension_{}", d))) n.dimensions.push_back(int(f->value));
-  }
-  if (n.shape == Shape::torus && n.dimensions.empty()) return unpublished("dimension_1");
-  if (n.shape == Shape::clos) {
-    for (const std::string_view key : {"switch_capacity", "radix"}) {
-      if (find(key) == nullptr) return unpublished(key);
-    }
-    n.switch_capacity = BytesPerSecond{find("switch_capacity")->value};
-    n.radix = find("radix")->value;
-  }
-  n.tiers = int(number("tiers", 1));
-  n.planes = number("planes", 1);
-  n.oversubscription = number("oversubscription", 1);
-  if (t.find("endpoints_per_leaf") != nullptr) n.endpoints_per_leaf = t.find("endpoints_per_leaf")->value;
-  if (t.find("links_per_module") != nullptr) n.links_per_module = t.find("links_per_module")->value;
-  n.chips_per_tray = number("chips_per_tray", 1);
-  n.first_link_m = number("first_link_length", 0);
-  n.uplink_m = number("uplink_length", 0);
-  if (chip != nullptr) {
-    if (const auto v = chip->get<Watts>("power")) n.switch_power = v->value;
-    if (const auto v = chip->get<Usd>("price")) n.switch_price = v->value;
-    if (const auto v = chip->get<Seconds>("latency")) n.switch_latency = v->value;
-  }
-  const auto media = [&](std::string_view key, std::optional<Medium>& out) -> Result<void> {
-    const auto name = t.attribute(key);
-    if (name.empty()) return {};
-    JEVONS_TRY(out, medium(catalog, name));
-    return {};
-  };
-  JEVONS_CHECK(media("endpoint_medium", n.endpoint_end));
-  JEVONS_CHECK(media("leaf_medium", n.leaf_end));
-  JEVONS_CHECK(media("uplink_medium", n.uplink));
-  if (!n.leaf_end) n.leaf_end = n.endpoint_end;
-  // Figures that the system's own source gives for its modules win over the component's.
-  for (auto* m : {&n.endpoint_end, &n.leaf_end, &n.uplink}) {
-    if (!*m) continue;
-    if (const auto v = t.get<Watts>("module_power")) (*m)->power = v->value;
-    if (const auto v = t.get<Usd>("module_price")) (*m)->price = v->value;
-  }
-  return n;
 }
 
 }  // namespace jevons::fabric

@@ -4,10 +4,12 @@
 // multi-plane Ethernet; torus and full mesh without packet switches.
 #include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/options.hpp"
 #include "base/quantity.hpp"
 #include "base/result.hpp"
 #include "catalog/catalog.hpp"
@@ -18,15 +20,18 @@ enum class Shape : std::uint8_t { clos, torus, mesh };
 
 /// What joins two ports: a copper cable (counted whole) or a pair of optical modules (counted by end).
 struct Medium {
-  std::string component;  // name in the catalogue's components, or as given
+  std::string component;   // name in the catalogue's components, or as given
+  std::string technology;  // DAC, ACC, AEC, AOC copper; DSP, LPO, NPO, CPO optics
   bool optical = false;
   BytesPerSecond rate{};               // one direction, of one cable or module
   std::optional<Watts> power;          // of one end
   std::optional<Usd> price;            // of one cable, or of one module
   std::optional<double> reach_m, fit;  // fit: failures in 1e9 hours, of one cable or module
 };
+/// Which end of the ranges of power, price and failure rate: each at its value, all at their low ends, or all at their high ends.
+enum class At : std::uint8_t { centre, low, high };
 /// A component of the catalogue as a medium. Errors: unknown name, or one without a module_rate.
-Result<Medium> medium(const catalog::Catalog& catalog, std::string_view component);
+Result<Medium> medium(const catalog::Catalog& catalog, std::string_view component, At at = At::centre);
 
 struct Network {
   std::string name;
@@ -44,6 +49,8 @@ struct Network {
   std::optional<Watts> switch_power;  // of one chip with its share of the box
   std::optional<Usd> switch_price;
   std::optional<Seconds> switch_latency;
+  std::optional<double> switch_fit;
+  std::string switch_component;
   // torus
   std::vector<int> dimensions;
   // Media: the endpoint's end and the switch's end of the first link may differ (800G on the NIC, 1.6T on the leaf); nothing: a printed
@@ -53,16 +60,17 @@ struct Network {
   double first_link_m = 0, uplink_m = 0;   // longest run, for reach and flight time
 };
 
-/// A thing of the section fabric, or a file of the same form. Facts: endpoints, endpoint_bandwidth, switch_capacity, radix, tiers, planes,
-/// oversubscription, endpoints_per_leaf, chips_per_tray, first_link_length, uplink_length, dimension_1..; attributes: shape, switch,
-/// endpoint_medium, leaf_medium, uplink_medium (names of components). A switch named by attribute supplies what the facts leave out.
-/// Errors name file and key: what is not published is said to be so, never guessed.
-Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& thing);
+/// The form of a network: every key with its unit and meaning, as --help prints it and --set takes it.
+std::span<const OptionSpec> network_keys();
+/// A thing of the section fabric, or a file of the same form. A switch or medium named by attribute supplies what the facts leave out.
+/// Errors name file and key: what is not published is said to be so (unsupported), never guessed.
+Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& thing, At at = At::centre);
 
 /// One line of a parts list.
 struct Part {
-  std::string what;       // "tier 1 switch chip", "uplink module"
-  std::string component;  // "" when not named
+  std::string what;        // "tier 1 switch chip", "uplink module"
+  std::string component;   // "" when not named
+  std::string technology;  // DAC …  CPO, or "switch"
   double count = 0;
   std::optional<Watts> power;  // each
   std::optional<Usd> price;    // each

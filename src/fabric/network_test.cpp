@@ -2,6 +2,9 @@
 #include <rapidcheck/gtest.h>
 
 #include "catalog/loader.hpp"
+#include "fabric/comparison.hpp"
+#include "fabric/drawing.hpp"
+#include "fabric/times.hpp"
 #include "fabric/topology.hpp"
 
 namespace jevons::fabric {
@@ -73,7 +76,7 @@ TEST(NamedSystems, Nvl72) {
 TEST(NamedSystems, UnpublishedIsSaid) {
   const auto e = list_of("gb200-nvl36x2").error();
   EXPECT_EQ(e.code, ErrorCode::unsupported);
-  EXPECT_NE(e.what.find("not published"), std::string::npos);
+  EXPECT_NE(e.what.find("not known"), std::string::npos);
 }
 
 // UPN512 against the same domain on 28.8T chips, by hand at 6.4 Tbit/s: one tier: 32 chips, 512 x 6.4 x 2 / 0.8 = 8,192 modules of 800G.
@@ -84,12 +87,92 @@ TEST(Upn512, OneOpticalTierAgainstTwoElectrical) {
   ASSERT_TRUE(one) << one.error().message();
   EXPECT_EQ(one->switch_chips, 32);
   EXPECT_EQ(one->optical_modules, 8192);
-  EXPECT_NEAR(one->power.value(), 8192 * 8.5, 1e-6);  // 70 kW of LPO; the chip's power is not published and said to be left out
-  EXPECT_EQ(one->unknown.size(), 2u);
+  EXPECT_NEAR(media_power(*one)->value(), 8192 * 8.5, 1e-6);      // 70 kW of LPO
+  EXPECT_NEAR(one->power.value(), 8192 * 8.5 + 32 * 1000, 1e-6);  // and 32 chips at the assumed 1 kW
+  EXPECT_EQ(one->unknown.size(), 1u);                             // the failure rate of the chips
   const auto two = parts_list(clos(512, 6.4, 28.8, 72, 2, 16));
   EXPECT_EQ(two->chips_by_tier[0], 240);
   EXPECT_EQ(two->chips_by_tier[1], 128);
   EXPECT_NEAR(two->switching / one->switching, 3, 1e-12);
+}
+
+// By hand, upn512 against upn512-two-tier-dsp: links 8,192 x 8.5 W against 4,096 cables x 2 x 0.15 W + 8,192 x 15.5 W = 128,204.8 W: 45.7
+// %. Fabric: + 32 x 1,000 W against + 384 x 281 W: 1 - 101,632 / 236,108.8 = 57.0 %. At the ends of the ranges: (8,192 x 9 + 32 x 1,200)
+// against (4,096 x 2 x 0.1 + 8,192 x 14 + 384 x 197): 1 - 112,128 / 191,155.2 = 41.3 %.
+TEST(Upn512, SavingsByHand) {
+  const auto a = design(builtin(), fabric_of("upn512")), b = design(builtin(), fabric_of("upn512-two-tier-dsp"));
+  ASSERT_TRUE(a) << a.error().message();
+  ASSERT_TRUE(b) << b.error().message();
+  EXPECT_EQ(b->centre.chips_by_tier[0], 256);  // 16 racks x 16 planes
+  EXPECT_EQ(b->centre.chips_by_tier[1], 128);  // 16 planes x ceil(16 x 32 / 72)
+  EXPECT_EQ(b->centre.cables, 4096);
+  EXPECT_EQ(b->centre.optical_modules, 8192);
+  const auto s = savings(*a, *b);
+  EXPECT_EQ(s[0].what, "power of links");
+  EXPECT_NEAR(*s[0].centre, 1 - 69632 / 128204.8, 1e-9);
+  EXPECT_NEAR(*s[2].centre, 1 - 101632 / 236108.8, 1e-9);
+  EXPECT_NEAR(*s[2].low, 1 - 112128 / 191155.2, 1e-9);
+  EXPECT_LT(*s[2].low, *s[2].centre);
+  EXPECT_GT(*s[2].high, *s[2].centre);
+  EXPECT_EQ(*s[4].centre, 0);    // as many modules
+  EXPECT_EQ(*s[5].centre, 0.5);  // half the runs
+}
+
+TEST(NamedSystems, EveryNameOfTheFamilyIsThere) {
+  // GTC 2025 counted dies, GTC 2026 packages: 72, 144, 576 endpoints are packages here.
+  for (const auto& [name, endpoints, chips] :
+       {std::tuple{"gb200-nvl72", 72, 18}, std::tuple{"vr-nvl144", 72, 36}, std::tuple{"kyber-nvl144", 144, 72},
+        std::tuple{"rubin-ultra-nvl576-2025", 144, 72}, std::tuple{"gb200-nvl576", 576, 432}, std::tuple{"rubin-ultra-nvl576", 576, 864}}) {
+    const auto n = network(builtin(), fabric_of(name));
+    ASSERT_TRUE(n) << name << n.error().message();
+    EXPECT_EQ(n->endpoints, endpoints) << name;
+    EXPECT_EQ(parts_list(*n)->switch_chips, chips) << name;
+  }
+  EXPECT_EQ(fabric_of("nvl576").attribute("compare_with"), "gb200-nvl576, kyber-nvl144, rubin-ultra-nvl576");
+}
+
+// 2,048 x 400G on 128 ports: 32 leaves of 64, 16 spines; 2,048 NIC modules of 400G, 1,024 + 2 x 1,024 of 800G.
+// 48 kW + 2,048 x 9 + 3,072 x 15.5 W.
+TEST(NamedSystems, RailOptimised) {
+  const auto l = list_of("rail-optimised-2048");
+  ASSERT_TRUE(l) << l.error().message();
+  EXPECT_EQ(l->chips_by_tier[0], 32);
+  EXPECT_EQ(l->chips_by_tier[1], 16);
+  EXPECT_EQ(l->optical_modules, 2048 + 3 * 1024);
+  EXPECT_NEAR(l->power.value(), 48000 + 2048 * 9 + 3072 * 15.5, 1e-9);
+  EXPECT_EQ(list_of("rail-only-1024")->switch_chips, 8);
+}
+
+TEST(Drawing, IsAnSvgOfTheTrueCounts) {
+  for (const auto* t : builtin().things(catalog::Section::fabric)) {
+    const auto n = network(builtin(), *t);
+    if (!n) continue;
+    const auto l = parts_list(*n);
+    ASSERT_TRUE(l) << t->name << l.error().message();
+    const std::string svg = topology_svg(*n, *l);
+    EXPECT_TRUE(svg.starts_with("<svg")) << t->name;
+    EXPECT_TRUE(svg.ends_with("</svg>\n")) << t->name;
+    EXPECT_LT(svg.size(), 200000u) << t->name;
+    EXPECT_EQ(svg.find("nan"), std::string::npos) << t->name;
+  }
+  const auto n = *network(builtin(), fabric_of("gb200-nvl576"));
+  const std::string svg = topology_svg(n, *parts_list(n));
+  EXPECT_NE(svg.find("tier 1: 288 switch chips"), std::string::npos);
+  EXPECT_NE(svg.find("tier 2: 144 switch chips"), std::string::npos);
+}
+
+TEST(Collectives, BoundsAndFitsOfASystem) {
+  const auto n = *network(builtin(), fabric_of("gb200-nvl72"));
+  const auto times = collective_times(builtin(), n, *parts_list(n), Bytes{64 * kMebi});
+  double ring = 0, in_switch = 0, dispatch = 0;
+  for (const auto& t : times) {
+    if (t.how == "ring, bound" && t.operation == "all-reduce") ring = t.time.value();
+    if (t.how == "in the switch, bound") in_switch = t.time.value();
+    if (t.operation == "expert dispatch") dispatch = t.time.value();
+  }
+  EXPECT_NEAR(ring, 2.0 * 71 / 72 * 64 * kMebi / 900e9, 1e-12);
+  EXPECT_NEAR(in_switch, 64 * kMebi / 900e9, 1e-12);
+  EXPECT_NEAR(dispatch, 40.9e-6, 0.07 * 40.9e-6);  // measured at EP64, 128 tokens a rank
 }
 
 TEST(Clos, HandCounts) {
@@ -129,6 +212,14 @@ TEST(Clos, TooLargeSaysWhatWouldFit) {
   EXPECT_FALSE(parts_list(clos(8, 1, 0, 8, 1)));
   EXPECT_FALSE(parts_list(clos(0, 1, 1, 8, 1)));
   EXPECT_FALSE(parts_list(clos(8, 1, 1, 8, 7)));
+  EXPECT_FALSE(parts_list(clos(8.5, 1, 1, 8, 1)));
+  EXPECT_FALSE(parts_list(clos(8, 1, 1, 7.5, 1)));
+  // A leaf of 40 with 40 uplinks does not fit 64 ports: at most 32.
+  Network crowded = clos(1024, 0.4, 25.6, 64, 2);
+  crowded.endpoints_per_leaf = 40;
+  EXPECT_NE(parts_list(crowded).error().expected.find("at most 32"), std::string::npos);
+  crowded.endpoints_per_leaf = 8;  // 128 leaves under spines of 64 ports
+  EXPECT_NE(parts_list(crowded).error().what.find("the limit is 64"), std::string::npos);
   Network far = clos(8, 0.8, 6.4, 8, 1);
   far.endpoint_end = *medium(builtin(), "dac-800g");
   far.first_link_m = 3;

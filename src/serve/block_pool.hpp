@@ -28,6 +28,14 @@ class BlockPool {
   std::int64_t free() const { return free_; }
   std::int64_t evicted() const { return evicted_; }
 
+  /// Content that was forgotten: blocks [low, high) from its start.
+  struct Forgotten {
+    traffic::BlockId id = 0;
+    std::int64_t low = 0, high = 0;
+  };
+  /// take() appends there what it forgets; null: nowhere.
+  void report_to(std::vector<Forgotten>* forgotten) { forgotten_ = forgotten; }
+
   /// Takes n unused blocks. Requires n <= free().
   void take(std::int64_t n) {
     free_ -= n;
@@ -38,7 +46,10 @@ class BlockPool {
       const std::int64_t k = n < e.valid - e.used ? n : e.valid - e.used;
       e.valid -= k;
       n -= k;
-      if (e.id != kNoContent) evicted_ += k;
+      if (e.id != kNoContent) {
+        evicted_ += k;
+        if (forgotten_ != nullptr) forgotten_->push_back({e.id, e.valid, e.valid + k});
+      }
       if (e.valid == e.used) unlink(i);
       if (e.valid == 0) drop(i);
     }
@@ -121,6 +132,7 @@ class BlockPool {
   void grow();
 
   std::int64_t total_, free_, evicted_ = 0;
+  std::vector<Forgotten>* forgotten_ = nullptr;
   std::vector<Entry> entries_;  // [0]: the queue's ends
   Index spare_ = kNone;         // recycled entries, by `next`
   std::vector<Index> table_;    // open addressing, linear probing

@@ -32,6 +32,12 @@ Result<bool> parse_bool(std::string_view v, std::string_view key) {
   if (v == "false" || v == "0") return false;
   return bad_input(std::string(key), fmt::format("\"{}\" is neither true nor false", v), "true or false");
 }
+Result<void> set_hicache_write(EnginePolicy& p, std::string_view v) {
+  if (v != "write_through" && v != "write_back")
+    return bad_input("hicache-write-policy", fmt::format("\"{}\" is no policy known here", v), "write_through or write_back");
+  p.hicache_write_back = v == "write_back";
+  return {};
+}
 Result<void> set_capacity_policy(EnginePolicy& p, std::string_view v) {
   if (v == "GUARANTEED_NO_EVICT")
     p.admission = Admission::whole_request;
@@ -57,6 +63,17 @@ const std::vector<Option>& table() {
       {Engine::vllm, "no-async-scheduling", [](P& p, bool on) { p.lag = on ? 0 : 1; }},
       {Engine::vllm, "scheduler-reserve-full-isl", [](P& p, bool on) { p.admission = on ? Admission::prompt : Admission::chunk; }},
       {Engine::vllm, "scheduling-policy", set_queue},
+      // vllm/config/lora.py.
+      {Engine::vllm, "enable-lora", &P::enable_lora},
+      {Engine::vllm, "max-loras", &P::max_loras, 1, 4096},
+      {Engine::vllm, "max-lora-rank", &P::max_lora_rank, 1, 512},
+      {Engine::vllm, "max-cpu-loras", &P::max_cpu_loras, 1},
+      {Engine::vllm, "kv-offloading-size", &P::kv_offloading_size, 0.001, 1e6},  // vllm/config/cache.py
+      // server_args.py of SGLang 0.5.
+      {Engine::sglang, "enable-hierarchical-cache", &P::enable_hierarchical_cache},
+      {Engine::sglang, "hicache-size", &P::hicache_size, 0.001, 1e6},
+      {Engine::sglang, "hicache-ratio", &P::hicache_ratio, 0.001, 1e3},
+      {Engine::sglang, "hicache-write-policy", set_hicache_write},
       {Engine::sglang, "max-running-requests", &P::max_num_seqs, 1},
       {Engine::sglang, "max-prefill-tokens", &P::max_num_batched_tokens, 1},
       {Engine::sglang, "chunked-prefill-size", &P::chunk, 1},
@@ -75,6 +92,7 @@ const std::vector<Option>& table() {
       {Engine::trtllm, "enable-block-reuse", &P::enable_prefix_caching},
       {Engine::trtllm, "disable-overlap-scheduler", [](P& p, bool on) { p.lag = on ? 0 : 1; }},
       {Engine::trtllm, "capacity-scheduler-policy", set_capacity_policy},
+      {Engine::trtllm, "kv-cache-config.host-cache-size", &P::host_cache_size, 1, 1e15},  // llm_args.py KvCacheConfig
       {Engine::trtllm, "batch-wait-timeout-iters", &P::batch_wait_iters},
       {Engine::trtllm, "batch-wait-max-tokens-ratio", &P::batch_wait_ratio, 0, 1},
       {Engine::trtllm, "attention-dp-config.enable-balance", &P::adp_balance},
@@ -182,6 +200,24 @@ Result<EnginePolicy> checked(EnginePolicy p) {
   if (p.batch_wait_ratio > 0 && p.batch_wait_iters == 0) {
     return bad_input("batch-wait-max-tokens-ratio", "has no effect without batch-wait-timeout-iters", "both, or neither");
   }
+  const EnginePolicy plain;
+  const std::pair<std::string_view, bool> lora[] = {{"max-loras", p.max_loras != plain.max_loras},
+                                                    {"max-lora-rank", p.max_lora_rank != plain.max_lora_rank},
+                                                    {"max-cpu-loras", p.max_cpu_loras != plain.max_cpu_loras}};
+  for (const auto& [flag, given] : lora) {
+    if (given && !p.enable_lora) return bad_input(std::string(flag), "has no effect without enable-lora", "both, or neither");
+  }
+  if (!p.enable_hierarchical_cache &&
+      (p.hicache_size != plain.hicache_size || p.hicache_ratio != plain.hicache_ratio || p.hicache_write_back))
+    return bad_input("hicache-size", "has no effect without enable-hierarchical-cache", "both, or neither",
+                     "the same holds for hicache-ratio and hicache-write-policy");
+  if (p.hicache_size > 0 && p.hicache_ratio != plain.hicache_ratio)
+    return bad_input("hicache-ratio", "beside hicache-size", "one of the two");
+  if (p.max_cpu_loras > 0 && p.max_cpu_loras < p.max_loras)
+    return bad_input("max-cpu-loras", fmt::format("{} is below max-loras {}", p.max_cpu_loras, p.max_loras), "at least max-loras");
+  constexpr std::int32_t kRanks[] = {1, 8, 16, 32, 64, 128, 256, 320, 512};
+  if (std::find(std::begin(kRanks), std::end(kRanks), p.max_lora_rank) == std::end(kRanks))
+    return bad_input("max-lora-rank", fmt::format("{}", p.max_lora_rank), fmt::format("one of {}", fmt::join(kRanks, ", ")));
   return p;
 }
 

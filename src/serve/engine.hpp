@@ -47,7 +47,18 @@ struct EnginePolicy {
   std::int32_t adp_batching_wait_iters = 10;  // passes that context waits for more of it once every rank has some
   double new_token_ratio = 0.7;               // SGLang: share of the longest possible output expected of running requests (start value)
   double schedule_conservativeness = 1;       // SGLang: factor on it
-  traffic::SimTime host_constant = 0;         // ns from the client's send to the scheduler: HTTP and tokenisation; blocks nothing
+  bool enable_lora = false;
+  std::int32_t max_loras = 1;       // different adapters in a batch, each with a slot of the accelerator's memory
+  std::int32_t max_lora_rank = 16;  // what a slot has room for
+  std::int32_t max_cpu_loras = 0;   // adapters kept in host memory; 0: as many as slots
+  // Cache beyond the accelerator, under each engine's name for it (serve/tiers.hpp)
+  double kv_offloading_size = 0;           // vLLM: GiB of host memory, all ranks together
+  bool enable_hierarchical_cache = false;  // SGLang
+  double hicache_size = 0;                 // SGLang: GB of host memory, each rank; 0: by hicache_ratio
+  double hicache_ratio = 2;                // SGLang: host cache over the accelerator's
+  bool hicache_write_back = false;
+  double host_cache_size = 0;          // TensorRT-LLM: bytes of host memory, each rank
+  traffic::SimTime host_constant = 0;  // ns from the client's send to the scheduler: HTTP and tokenisation; blocks nothing
 };
 
 /// The defaults of an engine's server, sources at each in engine.cpp. Some depend on the accelerator: its memory in bytes, and whether it

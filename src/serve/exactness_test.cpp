@@ -13,6 +13,8 @@ struct Scenario {
   std::int64_t blocks = 0;
   std::int32_t unit = 1, step_tokens = 1;
   std::vector<CappedCache> capped;
+  LoraCost lora;
+  TierSet tiers;
   step::LinearStep speed;
   traffic::Requests requests;
 };
@@ -33,6 +35,13 @@ Scenario draw_scenario(std::uint64_t number, Engine engine) {
     p.admission = between(0, 1) == 0 ? Admission::chunk : Admission::prompt;
     p.chunked_prefill = between(0, 3) > 0;
     p.queue = between(0, 3) == 0 ? Queue::priority : Queue::fcfs;
+    if (between(0, 2) == 0) {
+      p.enable_lora = true;
+      p.max_loras = std::int32_t(between(1, 4));
+      p.max_cpu_loras = std::int32_t(between(0, 1) == 0 ? 0 : between(p.max_loras, 8));
+      x.lora = {step::ticks_of(double(between(0, 3)) * 1e-4), step::ticks_of(double(between(0, 3)) * 3e-5), step::ticks_of(2e-3),
+                step::ticks_of(7e-3)};
+    }
   } else if (engine == Engine::trtllm) {
     p.admission = between(0, 1) == 0 ? Admission::chunk : Admission::whole_request;
     p.chunked_prefill = between(0, 1) > 0;
@@ -60,12 +69,23 @@ Scenario draw_scenario(std::uint64_t number, Engine engine) {
   const bool known = between(0, 1) == 1;
   q.prefix.block_tokens = known ? p.block_size * std::int32_t(between(1, 4)) : 0;
   if (known) q.prefix.offset.push_back(0);
+  if (known && p.enable_prefix_caching && between(0, 2) > 0) {
+    const std::int64_t size = between(0, 1) == 0 ? x.blocks / 3 : x.blocks * 2;
+    for (TierSpec& tier : x.tiers.tier) {
+      if (between(0, 2) == 0) continue;
+      const auto us = [&](std::int64_t most) { return step::ticks_of(double(between(0, most)) * 1e-6); };
+      tier = {between(1, size + 1), us(400), us(300), us(4000)};
+    }
+    x.tiers.write = between(0, 1) == 0 ? WritePolicy::write_through : WritePolicy::write_back;
+    x.tiers.fetch = between(0, 1) == 0 ? FetchPolicy::fastest : FetchPolicy::always;
+  }
   for (std::int64_t i = 0; i < n; ++i) {
     if (between(0, 2) > 0) t += between(0, 2 * gap);
     q.arrival.push_back(t);
     q.input_tokens.push_back(std::int32_t(between(0, 4) == 0 ? between(1, 200) : between(1, 60)));
     q.output_tokens.push_back(std::int32_t(between(0, 4) == 0 ? between(1, 3) : between(1, 120)));
     q.tenant.push_back(std::uint16_t(between(0, 2)));
+    if (p.enable_lora) q.adapter.push_back(std::int32_t(between(0, 1) == 0 ? between(-1, 1) : between(-1, 7)));
     if (!known) continue;
     // One of three system prompts, then one of several conversations: chains whose runs start where the previous id breaks off.
     const auto per = q.prefix.block_tokens;
@@ -79,7 +99,8 @@ Scenario draw_scenario(std::uint64_t number, Engine engine) {
   return x;
 }
 
-void expect_same(const Scenario& x, std::uint64_t number) {
+// Returns what happened.
+Counters expect_same(const Scenario& x, std::uint64_t number) {
   auto form = step::form_of(x.speed, x.policy.max_num_seqs, x.policy.max_num_batched_tokens, x.unit);
   if (number % 3 == 0) {  // decodes beside prompts take half as long again
     std::vector<step::Segment> beside;
@@ -90,25 +111,32 @@ void expect_same(const Scenario& x, std::uint64_t number) {
   }
   Deployment d;
   d.pools = {{x.policy, &form, x.blocks, x.step_tokens, 1, 1, 1, x.capped}};
+  d.pools[0].lora = x.lora;
+  d.pools[0].tiers = x.tiers;
   traffic::Workload w{x.requests, traffic::OpenLoad{}};
-  const auto fast = simulate(d, w);
-  ASSERT_TRUE(fast) << fast.error().message();
-  const auto stepped = simulate(d, w, {.longest_run = 1});
-  ASSERT_TRUE(stepped) << stepped.error().message();
-  reference::Stepper slow(x.policy, {&form, x.blocks, x.step_tokens, 0, 1, x.capped}, x.requests);
+  const auto fast = simulate(d, w), stepped = simulate(d, w, {.longest_run = 1});
+  if (!fast || !stepped) {
+    ADD_FAILURE() << fast.error().message();
+    return {};
+  }
+  reference::Stepper slow(x.policy, {&form, x.blocks, x.step_tokens, 0, 1, x.capped, Role::both, x.lora, x.tiers}, x.requests);
   slow.run();
   const Counters &a = fast->replicas[0], &b = slow.counters;
   SCOPED_TRACE("scenario " + std::to_string(number));
   for (RequestId r = 0; r < x.requests.size(); ++r) {
     SCOPED_TRACE("request " + std::to_string(r));
-    ASSERT_EQ(fast->outcomes.status[r], slow.out.status[r]);
-    ASSERT_EQ(fast->outcomes.scheduled[r], slow.out.scheduled[r]);
-    ASSERT_EQ(fast->outcomes.first_token[r], slow.out.first_token[r]);
-    if (slow.out.status[r] == Status::finished) {
-      ASSERT_EQ(fast->outcomes.finished[r], slow.out.finished[r]);
+    // A prompt pushed whole, preempted and resumed with its outputs, can be wider than the budget: vLLM and TensorRT-LLM hang there.
+    if (x.policy.chunked_prefill) {
+      EXPECT_NE(fast->outcomes.status[r], Status::pending);
     }
-    ASSERT_EQ(fast->outcomes.preemptions[r], slow.out.preemptions[r]);
-    ASSERT_EQ(fast->outcomes.cached[r], slow.out.cached[r]);
+    EXPECT_EQ(fast->outcomes.status[r], slow.out.status[r]);
+    EXPECT_EQ(fast->outcomes.scheduled[r], slow.out.scheduled[r]);
+    EXPECT_EQ(fast->outcomes.first_token[r], slow.out.first_token[r]);
+    if (slow.out.status[r] == Status::finished) {
+      EXPECT_EQ(fast->outcomes.finished[r], slow.out.finished[r]);
+    }
+    EXPECT_EQ(fast->outcomes.preemptions[r], slow.out.preemptions[r]);
+    EXPECT_EQ(fast->outcomes.cached[r], slow.out.cached[r]);
   }
   EXPECT_EQ(a.steps, b.steps);
   EXPECT_EQ(a.prefill_steps, b.prefill_steps);
@@ -119,9 +147,19 @@ void expect_same(const Scenario& x, std::uint64_t number) {
   EXPECT_EQ(a.evicted_blocks, b.evicted_blocks);
   EXPECT_EQ(a.admitted, b.admitted);
   EXPECT_EQ(a.peak_blocks, b.peak_blocks);
+  EXPECT_EQ(a.fetches, b.fetches);
+  EXPECT_EQ(a.tier_tokens, b.tier_tokens);
+  EXPECT_EQ(a.tier_recomputed, b.tier_recomputed);
+  EXPECT_EQ(a.tier_written, b.tier_written);
+  EXPECT_EQ(a.tier_evicted, b.tier_evicted);
+  EXPECT_TRUE(a.fetch_ticks == b.fetch_ticks);
+  EXPECT_EQ(a.adapter_loads, b.adapter_loads);
+  EXPECT_EQ(a.adapter_reads, b.adapter_reads);
+  EXPECT_EQ(a.adapter_passed, b.adapter_passed);
   EXPECT_TRUE(a == b);
   EXPECT_TRUE(a == stepped->replicas[0]);
   EXPECT_EQ(fast->outcomes.finished, stepped->outcomes.finished);
+  return a;
 }
 
 class Exactness : public testing::TestWithParam<Engine> {};
@@ -131,11 +169,31 @@ TEST_P(Exactness, SameIntegersAsSteppingOneByOne) {
 #else
   constexpr std::uint64_t kScenarios = 500;
 #endif
+  Counters seen;
   for (std::uint64_t i = 0; i < kScenarios && !HasFatalFailure() && !HasNonfatalFailure(); ++i) {
     const Scenario x = draw_scenario(i, GetParam());
     if (!checked(x.policy)) continue;
-    expect_same(x, i);
+    const Counters c = expect_same(x, i);
+    seen.preemptions += c.preemptions;
+    seen.cached_tokens += c.cached_tokens;
+    seen.fetches += c.fetches;
+    seen.tier_recomputed += c.tier_recomputed;
+    for (std::size_t t = 0; t < kTiers; ++t) seen.tier_tokens[t] += c.tier_tokens[t], seen.tier_evicted[t] += c.tier_evicted[t];
+    seen.adapter_passed += c.adapter_passed;
+    seen.adapter_reads += c.adapter_reads;
   }
+  // The scenarios meet what they are there for.
+  EXPECT_GT(seen.preemptions, 20);
+  EXPECT_GT(seen.cached_tokens, 1000);
+  EXPECT_GT(seen.fetches, 100);
+  EXPECT_GT(seen.tier_recomputed, 1000);
+  for (std::size_t t = 0; t < kTiers; ++t) {
+    EXPECT_GT(seen.tier_tokens[t], 1000);
+    EXPECT_GT(seen.tier_evicted[t], 1000);
+  }
+  if (GetParam() != Engine::vllm) return;
+  EXPECT_GT(seen.adapter_passed, 100);
+  EXPECT_GT(seen.adapter_reads, 100);
 }
 INSTANTIATE_TEST_SUITE_P(Engines, Exactness, testing::Values(Engine::vllm, Engine::sglang, Engine::trtllm),
                          [](const auto& i) { return std::string(name(i.param)); });

@@ -11,7 +11,7 @@ Fleet::Fleet(const Deployment& deployment, const traffic::Requests& requests, Ou
     for (int i = 0; i < p.replicas; ++i, accelerator += p.accelerators) {
       sites_.push_back({std::uint32_t(ranks_.size()), std::uint32_t(p.ranks), k, accelerator});
       for (int j = 0; j < p.ranks; ++j) {
-        const ReplicaModel model{p.form, p.blocks, p.step_tokens, std::uint32_t(owned_.size()), longest_run, p.capped, p.role};
+        const ReplicaModel model{p.form, p.blocks, p.step_tokens, std::uint32_t(owned_.size()), longest_run, p.capped, p.role, p.lora, p.tiers};
         owned_.push_back(std::make_unique<Replica>(p.policy, model, requests, outcomes, itl));
         ranks_.push_back(owned_.back().get());
         site_of_.push_back(std::uint32_t(sites_.size() - 1));

@@ -102,7 +102,7 @@ void Replica::join_landed() {
 
 void Replica::fail(SimTime now, std::vector<RequestId>& lost) {
   if (steps_ > 1) {
-    const auto done = model_.form->run(current_.decodes, current_.sum, step_ * current_.decodes, steps_ - 1, instant_of(now - 1) - start_);
+    const auto done = run(steps_ - 1, instant_of(now - 1) - start_);
     elapse(done.steps, start_ + done.ticks);
   }
   drop_all(now, lost);
@@ -143,6 +143,7 @@ void Replica::drop_all(SimTime now, std::vector<RequestId>& lost) {
   for (Slot s = first_; s != kNoSlot; s = slots_[s].next) drop(s);
   for (const Slot s : loading_) drop(s);
   for (const Slot s : landed_) drop(s);
+  for (const Coming& f : fetching_) drop(f.slot);
   for (const RequestId r : current_.gone) {
     outcomes_.made[r] = requests_.output_tokens[r] - 1;
     lost.push_back(r);
@@ -159,6 +160,10 @@ void Replica::drop_all(SimTime now, std::vector<RequestId>& lost) {
 void Replica::reset(SimTime now) {
   const std::int64_t evicted = pool_.evicted();
   pool_ = BlockPool(pool_.total());
+  if (tiers_ != nullptr) {  // the host dies with its accelerators; what a remote store keeps is not found again (a new start)
+    tiers_ = std::make_unique<Tiers>(model_.tiers);
+    if (tiers_->write_back()) pool_.report_to(&forgotten_);
+  }
   count_.evicted_blocks += evicted;
   first_ = last_ = partial_ = kNoSlot;
   running_ = waiting_ = decoding_ = 0;
@@ -167,6 +172,13 @@ void Replica::reset(SimTime now) {
   loading_.clear();
   landed_.clear();
   fetches_.clear();
+  fetching_.clear();
+  forgotten_.clear();
+  dozing_ = false;
+  if (lanes_ > 1) {
+    slots_of_adapters_ = {std::int32_t(lanes_ - 1), policy_.max_loras, policy_.max_cpu_loras};
+    heads_.assign(heads_.size(), Tournament(lanes_));
+  }
   due_.clear();
   std::fill(phase_.begin(), phase_.end(), 0);
   current_.clear();

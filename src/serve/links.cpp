@@ -9,7 +9,6 @@ namespace jevons::serve {
 void Links::start(RequestId r, std::uint32_t from, std::uint32_t to, double bytes, SimTime now) {
   pass(now);
   flows_.push_back({r, from, to, bytes, 0});
-  bytes_ += bytes;
   share();
 }
 

@@ -22,7 +22,6 @@ class Links {
   SimTime next() const { return next_; }
   /// The flow that ends at next(); it is gone then.
   RequestId pop();
-  double bytes() const { return bytes_; }  // delivered or on their way
 
  private:
   struct Flow {
@@ -37,7 +36,6 @@ class Links {
   std::vector<Flow> flows_;  // in order of start
   SimTime at_ = 0, next_ = kNever;
   std::size_t first_ = 0;  // ends first
-  double bytes_ = 0;
 };
 
 }  // namespace jevons::serve

@@ -40,6 +40,7 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
   const std::size_t n = q.size();
   const auto* closed = std::get_if<traffic::ClosedLoad>(&workload.load);
   const std::size_t first = closed != nullptr ? std::min(n, closed->uncounted) : 0;
+  const bool warm_up = closed != nullptr && !closed->count_first_calls && q.sessions.known();
   const auto sent = [&](std::size_t r) { return o.issued.empty() ? q.arrival[r] : o.issued[r]; };
   Metrics m;
   m.requests = n;
@@ -49,7 +50,7 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
   std::vector<double> ttft, tpot, e2e, queueing;
   for (auto* v : {&ttft, &tpot, &e2e, &queueing}) v->reserve(n);
   for (std::size_t r = first; r < n; ++r) {
-    if (o.status[r] != Status::finished) continue;
+    if (o.status[r] != Status::finished || (warm_up && q.sessions.parents(RequestId(r)).empty())) continue;
     const double t1 = double(o.first_token[r] - sent(r)), all = double(o.finished[r] - sent(r));
     ttft.push_back(t1);
     e2e.push_back(all);
@@ -86,6 +87,17 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
       sum.cached_tokens += c.cached_tokens;
       sum.preemptions += c.preemptions;
       sum.sequence_ticks += c.sequence_ticks;
+      sum.fetches += c.fetches;
+      sum.fetch_ticks += c.fetch_ticks;
+      sum.tier_recomputed += c.tier_recomputed;
+      for (std::size_t t = 0; t < kTiers; ++t) {
+        sum.tier_tokens[t] += c.tier_tokens[t];
+        m.tier_written[t] += c.tier_written[t];
+      }
+      sum.adapter_loads += c.adapter_loads;
+      sum.adapter_reads += c.adapter_reads;
+      sum.adapter_passed += c.adapter_passed;
+      sum.adapter_ticks += c.adapter_ticks;
       busy_s += step::seconds_of(c.busy);
       used += sim.block_seconds[i];
       blocks += double(p.blocks) * step::seconds_of(c.busy);
@@ -100,9 +112,18 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
   }
   m.steps = sum.steps;
   m.preemptions = sum.preemptions;
-  const double pushed = double(sum.prefill_tokens + sum.cached_tokens);
+  double pushed = double(sum.prefill_tokens + sum.cached_tokens);
+  for (const std::int64_t t : sum.tier_tokens) pushed += double(t);
+  for (std::size_t t = 0; t < kTiers && pushed > 0; ++t) m.tier_hit_rate[t] = double(sum.tier_tokens[t]) / pushed;
+  if (pushed > 0) m.tier_recomputed = double(sum.tier_recomputed) / pushed;
+  m.fetches = sum.fetches;
+  if (sum.fetches > 0) m.fetch_wait_s = step::seconds_of(sum.fetch_ticks) / double(sum.fetches);
   m.cache_hit_rate = pushed > 0 ? double(sum.cached_tokens) / pushed : 0;
   if (busy_s > 0) m.mean_batch = step::seconds_of(sum.sequence_ticks) / busy_s;
+  m.adapter_loads = sum.adapter_loads;
+  m.adapter_reads = sum.adapter_reads;
+  m.adapter_passed = sum.adapter_passed;
+  if (busy_s > 0) m.adapter_time = step::seconds_of(sum.adapter_ticks) / busy_s;
   if (blocks > 0) m.kv_use = used / blocks;
   m.kv_peak = peak;
   if (m.finished > 0) {

@@ -34,9 +34,16 @@ struct Metrics {
   std::optional<double> goodput_rps, slo_attainment;           // of requests meeting the limits; of all that were sent
   double cache_hit_rate = 0;                                   // prompt tokens found in the prefix cache at admission, of all admitted
   std::int64_t preemptions = 0, steps = 0;
-  double mean_batch = 0;           // sequences decoding, averaged over busy time
-  double busy = 0;                 // share of replica time with a step running
-  double kv_use = 0, kv_peak = 0;  // of the blocks: mean over busy time, highest
+  std::array<double, kTiers> tier_hit_rate{};       // prompt tokens fetched from host memory, SSD, a remote store; of all admitted
+  double tier_recomputed = 0;                       // … that a tier had and that were computed all the same
+  std::int64_t fetches = 0;                         // requests that waited for a tier
+  double fetch_wait_s = 0;                          // … how long in the mean
+  std::array<std::int64_t, kTiers> tier_written{};  // blocks
+  std::int64_t adapter_loads = 0, adapter_reads = 0, adapter_passed = 0;  // as Counters
+  double adapter_time = 0;                                                // that adapters add to steps, of the busy time
+  double mean_batch = 0;                                                  // sequences decoding, averaged over busy time
+  double busy = 0;                                                        // share of replica time with a step running
+  double kv_use = 0, kv_peak = 0;                                         // of the blocks: mean over busy time, highest
   /// saturated: when the last request arrived, over a twentieth of all had not been scheduled, and more than fit the replicas at once.
   Load load = Load::sustained;
   bool partial = false;

@@ -75,6 +75,9 @@ class DurationHistogram {
   std::array<std::int64_t, (64 - kSub) << kSub> bins_{};
 };
 
+/// Places of cache blocks beyond the accelerator: host memory, local SSD, remote store.
+inline constexpr int kTiers = 3;
+
 /// Sums over one replica's life. All exact integers: a test compares them with stepping one by one.
 struct Counters {
   std::int64_t steps = 0, prefill_steps = 0;     // engine steps; of these with prompt tokens
@@ -82,10 +85,20 @@ struct Counters {
   std::int64_t cached_tokens = 0, preemptions = 0, evicted_blocks = 0;
   std::int64_t admitted = 0, finished = 0, rejected = 0;
   std::int64_t peak_blocks = 0, peak_running = 0;
-  Int128 busy = 0;            // ticks with a step running
-  Int128 prefill_busy = 0;    // … that pushes prompt tokens
-  Int128 sequence_ticks = 0;  // Σ decoding sequences · ticks of the step
-  Int128 context_sum = 0;     // Σ over decode steps of cached tokens read, in 1/unit tokens
+  std::int64_t adapter_loads = 0, adapter_reads = 0;  // LoRA: host memory to slot; of these from storage first
+  std::int64_t adapter_passed = 0;                    // admissions ahead of a request that came before and waited for a slot
+  std::array<std::int64_t, kTiers> tier_tokens{};     // prompt tokens fetched from each tier
+  std::array<std::int64_t, kTiers> tier_written{};    // blocks written to each
+  std::array<std::int64_t, kTiers> tier_evicted{};    // … that left it
+  std::int64_t tier_recomputed = 0;                   // prompt tokens that a tier had but that were sooner computed
+  std::int64_t fetches = 0;                           // requests that waited for a tier
+  Int128 fetch_ticks = 0;                             // … how long, in all
+  Int128 adapter_ticks = 0;                           // that adapters added to steps, loads included
+  Int128 busy = 0;                                    // ticks with a step running
+  Int128 prefill_busy = 0;                            // … that pushes prompt tokens
+  Int128 decode_busy = 0;                             // what the decodes of all steps would take without prompt tokens beside them
+  Int128 sequence_ticks = 0;                          // Σ decoding sequences · ticks of the step
+  Int128 context_sum = 0;                             // Σ over decode steps of cached tokens read, in 1/unit tokens
   bool operator==(const Counters&) const = default;
 };
 

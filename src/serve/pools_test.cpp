@@ -169,8 +169,8 @@ TEST(Autoscaler, StartsWithDelayAndStopsWhenDrained) {
   // Replica 0 is paid throughout (3.033 s). From 1.3 s on two are outstanding and one replica is one too many (three were wanted until
   // then: window 0.3 s); at the latest when request 3 has ended (1.211 s) replica 2, empty, goes at once, replica 1 follows.
   EXPECT_EQ(sim.fleet.stopped, 2);
-  EXPECT_GT(sim.fleet.accelerator_s, 3.033 + 2 * 1.1);
-  EXPECT_LT(sim.fleet.accelerator_s, 3.033 + 2 * 2.5);
+  EXPECT_GT(sim.fleet.accelerator_s[0], 3.033 + 2 * 1.1);
+  EXPECT_LT(sim.fleet.accelerator_s[0], 3.033 + 2 * 2.5);
 }
 
 // Random fleets under pressure with everything on: taking many steps at once changes no integer.

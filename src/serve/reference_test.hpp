@@ -5,45 +5,15 @@
 #include <deque>
 #include <vector>
 
-#include "serve/reference_cache_test.hpp"
-#include "serve/replica.hpp"
+#include "serve/reference_state_test.hpp"
 
 namespace jevons::serve::reference {
 
-struct Job {
-  RequestId id;
-  std::int64_t prompt, output;
-  std::int64_t made = 0;              // outputs scheduled
-  std::int64_t target = 0, done = 0;  // prefill: tokens to push, pushed
-  std::int64_t parts = 0;             // decoding: tokens in cache, 1/unit
-  std::int64_t left = 0;              // decode steps to schedule
-  std::int64_t blocks = 0, shared = 0, capped = 0;
-  bool decoding = false, retiring = false, gone = false;
-  std::vector<std::pair<bool, Cache::Ref>> extents;
-};
-
-struct Step {
-  std::vector<Job*> decodes, completed, retiring;
-  std::int64_t sum = 0;
-  int prefill = 0;
-  step::Ticks attention = 0;
-  bool active() const { return !decodes.empty() || prefill > 0; }
-};
-
-class Stepper {
+class Stepper : private State {
  public:
-  Stepper(const EnginePolicy& p, const ReplicaModel& m, const traffic::Requests& q)
-      : policy{p},
-        model{m},
-        requests{q},
-        cache{m.blocks - (p.engine == Engine::vllm ? 1 : 0)},
-        unit{m.form->unit()},
-        cell{p.block_size * unit} {
-    out.resize(q.size());
-    for (RequestId r = 0; r < q.size(); ++r) {
-      jobs.push_back({r, q.input_tokens[r], q.output_tokens[r]});
-      jobs[r].capped = capped_blocks(m.capped, jobs[r].prompt + jobs[r].output - 1);
-    }
+  using State::counters, State::out;
+  Stepper(const EnginePolicy& p, const ReplicaModel& m, const traffic::Requests& q) : State{p, m, q} {
+    cache.forgets = [this](Content id, std::int64_t block) { tiers.evicted(id, block, clock); };
   }
 
   void run() {
@@ -56,19 +26,19 @@ class Stepper {
       next = policy.lag > 0 && current.active() ? schedule(now) : Step{};
       idle = !current.active();
       if (idle) {
-        if (arrived == requests.size()) break;
-        now = std::max(now, instant_of(requests.arrival[arrived]));
+        Instant next_event = arrived < requests.size() ? instant_of(requests.arrival[arrived]) : kForever;
+        for (const Coming& f : coming) next_event = f.here ? next_event : std::min(next_event, f.done);
+        if (next_event == kForever) break;
+        now = std::max(now, next_event);
         continue;
       }
       now += duration(current);
       count(current);
+      clock = now;
       emit(current, ns_of(now));
     }
     counters.evicted_blocks = cache.evicted;
   }
-
-  Outcomes out;
-  Counters counters;
 
  private:
   void deliver(SimTime now, bool idle) {
@@ -82,41 +52,9 @@ class Stepper {
         idle || policy.recv_interval == 1 ? enqueue(&j, false) : inbox.push_back(&j);
     }
   }
-  int level(const Job* j) const { return policy.queue == Queue::priority ? requests.tenants[requests.tenant[j->id]].priority : 0; }
   void enqueue(Job* j, bool front) {
     auto at = std::find_if(waiting.begin(), waiting.end(), [&](Job* o) { return front ? level(o) >= level(j) : level(o) > level(j); });
     waiting.insert(at, j);
-  }
-  std::int64_t ceil(std::int64_t parts) const { return (parts + cell - 1) / cell; }
-  bool reserves() const { return policy.admission == Admission::whole_request; }
-  bool estimates() const { return policy.admission == Admission::estimate; }
-  bool prefixes() const { return policy.enable_prefix_caching && requests.prefix.known(); }
-  std::int64_t blocks_in(const traffic::BlockRun& run) const { return run.count * (requests.prefix.block_tokens / policy.block_size); }
-  // Blocks that a request has at its end; more than now with `parts` cached; more over `steps` decode steps of all.
-  std::int64_t whole(const Job* j) const { return j->capped + ceil((j->prompt + j->output - 1) * unit + model.step_tokens - unit); }
-  std::int64_t more(const Job* j, std::int64_t parts) const { return reserves() ? 0 : j->capped + ceil(parts) - j->blocks; }
-  std::int64_t growth(std::int64_t steps) const {
-    std::int64_t n = 0;
-    for (const Job* j : running) n += j->decoding ? more(j, j->parts + steps * model.step_tokens) : 0;
-    return n;
-  }
-
-  step::Ticks duration(const Step& s) const {
-    const int b = int(s.decodes.size());
-    return s.prefill > 0 ? model.form->mixed_time(b, s.sum, s.prefill, s.attention) : model.form->decode_time(b, s.sum);
-  }
-  void count(const Step& s) {
-    const step::Ticks t = duration(s);
-    const auto b = std::int64_t(s.decodes.size());
-    ++counters.steps;
-    counters.busy += t;
-    counters.decodes += b;
-    counters.sequence_ticks += Int128(t) * b;
-    counters.context_sum += s.sum;
-    if (s.prefill == 0) return;
-    ++counters.prefill_steps;
-    counters.prefill_tokens += s.prefill;
-    counters.prefill_busy += t;
   }
 
   void emit(const Step& s, SimTime now) {
@@ -148,7 +86,7 @@ class Stepper {
     preempted = true;
     ++counters.preemptions;
     ++out.preemptions[j->id];
-    if (j->retiring) j->gone = true;
+    j->retiring ? void(j->gone = true) : adapters.leave(j->adapter);
     release(j);
     j->decoding = false;
     full = false;
@@ -186,6 +124,7 @@ class Stepper {
   }
   Step schedule(Instant now) {
     Step s;
+    clock = now;
     preempted = false;
     passes += pushed ? 1000 : 1;
     if (passes >= policy.recv_interval) {
@@ -197,7 +136,7 @@ class Stepper {
     if (policy.chunk > 0) budget = std::min<std::int64_t>(budget, policy.chunk);
     if (policy.prefill_first) {
       chunk(s, budget);
-      if (!preempted) admit(now, s, budget);
+      if (!preempted && join(s, budget)) admit(s, budget);
       if (s.prefill == 0) decode(s, budget);
     } else {
       if (policy.queue == Queue::priority) {  // room for all first: which of them is least urgent does not depend on the loop's position
@@ -205,8 +144,10 @@ class Stepper {
       }
       decode(s, budget);
       chunk(s, budget);
-      if (!preempted && !holds(s, budget)) admit(now, s, budget);
+      if (!preempted && join(s, budget) && !holds(s, budget)) admit(s, budget);
     }
+    if (!adapters.users.empty()) s.extra += model.lora.any + step::Ticks(adapters.users.size()) * model.lora.each;
+    for (const Job* j : s.retiring) adapters.leave(j->adapter);
     pushed = s.prefill > 0;
     counters.peak_blocks = std::max(counters.peak_blocks, cache.total - cache.free());
     counters.peak_running = std::max<std::int64_t>(counters.peak_running, std::int64_t(running.size()));
@@ -297,20 +238,24 @@ class Stepper {
     return held > 0;
   }
 
-  void admit(Instant now, Step& s, std::int64_t& budget) {
+  void admit(Step& s, std::int64_t& budget) {
     if (waiting.empty() || (full && !running.empty())) return;
     full = false;
     std::int64_t expected = 0;
     for (const Job* j : running) expected += j->decoding ? std::min<std::int64_t>(j->left * model.step_tokens / unit, 4096) * ratio : 0;
-    while (!waiting.empty() && budget > 0) {
+    for (auto at = waiting.begin(); at != waiting.end() && budget > 0;) {
       full = estimates();
       if (int(running.size()) == policy.max_num_seqs) return;
-      Job* j = waiting.front();
+      Job* j = *at;
+      if (!adapters.fits(j->adapter)) {
+        ++at;
+        continue;
+      }
       const std::int64_t target = j->prompt + j->made;
       std::int64_t rest = (target - 1) / policy.block_size, hit = 0, unused = 0;
       std::vector<std::pair<Cache::Ref, std::int64_t>> found;
       for (const auto& run : prefixes() ? requests.prefix.of(j->id) : std::span<const traffic::BlockRun>{}) {
-        const auto e = cache.known.find(run.first);
+        const auto e = cache.known.find({j->adapter, run.first});
         if (e == cache.known.end() || rest == 0) break;
         const std::int64_t n = std::min({e->second->blocks, blocks_in(run), rest});
         found.push_back({e->second, n});
@@ -320,38 +265,103 @@ class Stepper {
         if (n < blocks_in(run)) break;
       }
       const std::int64_t cached = hit * policy.block_size, fresh = target - cached;
-      if (!policy.chunked_prefill && fresh > budget) {
+      const std::int64_t n = std::min(fresh, budget);
+      const std::int64_t first = j->capped + ceil((cached + n) * unit);
+      const std::int64_t asked = reserves() ? whole(j) : by_prompt() ? j->capped + ceil(target * unit) : first;
+      const std::int64_t may_need = fresh + std::min<std::int64_t>(j->output - j->made, 4096);
+      const bool too_many = estimates() && may_need * kGiga >= cache.free() * policy.block_size * kGiga - expected;
+      const bool fits = asked - hit + unused <= cache.free() && !(too_many && !running.empty());
+      std::int64_t missed = 0;
+      const auto pieces = fits ? fetched(j, target, hit, missed) : std::vector<Piece>{};
+      if (pieces.empty() && !policy.chunked_prefill && fresh > budget) {
         full = false;
         return;
       }
-      const std::int64_t n = std::min(fresh, budget);
-      const std::int64_t first = j->capped + ceil((cached + n) * unit);
-      const std::int64_t asked = reserves() ? whole(j) : policy.admission == Admission::prompt ? j->capped + ceil(target * unit) : first;
-      const std::int64_t may_need = fresh + std::min<std::int64_t>(j->output - j->made, 4096);
-      const bool too_many = estimates() && may_need * kGiga >= cache.free() * policy.block_size * kGiga - expected;
-      if (asked - hit + unused > cache.free() || (too_many && !running.empty())) return;
-      expected += (may_need - n) * kGiga;
+      if (!fits) return;
+      counters.tier_recomputed += missed;
       full = false;
-      waiting.pop_front();
+      counters.adapter_passed += pieces.empty() && at != waiting.begin();
+      at = waiting.erase(at);
       for (const auto& [e, used] : found) {
         cache.hold(e, used);
         j->extents.push_back({true, e});
       }
       j->target = target;
       j->done = cached;
-      j->blocks = reserves() ? whole(j) : first;
+      j->blocks = pieces.empty() && !reserves() ? first : asked;
       j->shared = hit;
+      Coming f{j, 0, clock + tiers.wait(pieces, clock)};
+      for (const Piece& p : pieces) {
+        const std::int64_t tokens = tiers.fetch(p, clock) * policy.block_size;
+        counters.tier_tokens[p.tier] += tokens;
+        f.tokens += tokens;
+      }
       cache.take(j->blocks - hit);
-      running.push_back(j);
       ++counters.admitted;
       counters.cached_tokens += cached;
-      if (out.preemptions[j->id] == 0) {
-        out.scheduled[j->id] = ns_of(now);
-        out.cached[j->id] = std::int32_t(cached);
+      if (out.preemptions[j->id] == 0) out.cached[j->id] = std::int32_t(cached + f.tokens);
+      if (!pieces.empty()) {
+        ++counters.fetches;
+        counters.fetch_ticks += f.done - clock;
+        coming.push_back(f);
+        continue;
       }
-      push(j, n, s);
+      expected += (may_need - n) * kGiga;
+      start(j, n, s);
       budget -= n;
     }
+  }
+
+  void start(Job* j, std::int64_t n, Step& s) {
+    running.push_back(j);
+    if (out.preemptions[j->id] == 0) out.scheduled[j->id] = ns_of(clock);
+    s.extra += adapters.join(j->adapter, model.lora, counters);
+    push(j, n, s);
+  }
+
+  // Those whose blocks have come, before the queue; false: some cannot start, and nobody behind them.
+  bool join(Step& s, std::int64_t& budget) {
+    for (Coming& f : coming) {
+      if (f.here || f.done > clock) continue;
+      f.here = true;
+      f.job->done += f.tokens;
+      remember(f.job, f.job->done);
+    }
+    for (auto f = coming.begin(); f != coming.end();) {
+      if (!f->here || !adapters.fits(f->job->adapter)) {
+        ++f;
+        continue;
+      }
+      const std::int64_t rest = f->job->target - f->job->done, n = std::min(rest, budget);
+      if (int(running.size()) == policy.max_num_seqs || budget <= 0 || (!policy.chunked_prefill && rest > budget)) return false;
+      start(f->job, n, s);
+      budget -= n;
+      f = coming.erase(f);
+    }
+    return true;
+  }
+
+  // What to fetch of a prompt beyond its first `hit` blocks: until the prompt is there soonest, the rest computed. missed: tokens that a
+  // tier has besides.
+  std::vector<Piece> fetched(const Job* j, std::int64_t target, std::int64_t hit, std::int64_t& missed) {
+    std::vector<std::pair<Content, std::int64_t>> prompt;  // block by block
+    for (const auto& run : prefixes() && model.tiers.any() ? requests.prefix.of(j->id) : std::span<const traffic::BlockRun>{}) {
+      for (std::int64_t b = 0; b < blocks_in(run) && std::int64_t(prompt.size()) < (target - 1) / policy.block_size; ++b)
+        prompt.push_back({{j->adapter, run.first}, b});
+    }
+    const auto all = tiers.find(prompt, hit, clock);
+    std::size_t best = 0;
+    Instant soonest = kForever;
+    for (std::size_t n = 0; n <= all.size(); ++n) {
+      const std::vector<Piece> some(all.begin(), all.begin() + std::ptrdiff_t(n));
+      std::int64_t from = hit * policy.block_size;
+      for (const Piece& p : some) from += std::int64_t(p.blocks.size()) * policy.block_size;
+      const Instant ready = tiers.wait(some, clock) + model.form->token_time(int(target - from)) + model.form->position_time(target) -
+                            model.form->position_time(from);
+      if (ready < soonest || model.tiers.fetch == FetchPolicy::always) soonest = ready, best = n;
+    }
+    for (std::size_t n = best; n < all.size(); ++n) missed += std::int64_t(all[n].blocks.size()) * policy.block_size;
+    return {all.begin(), all.begin() + std::ptrdiff_t(best)};
   }
 
   void remember(Job* j, std::int64_t tokens) {
@@ -362,39 +372,20 @@ class Stepper {
       const std::int64_t wanted = std::min(tokens / policy.block_size - begin, blocks_in(run));
       if (wanted <= 0) return;
       if (k == j->extents.size()) {
-        if (cache.known.contains(run.first)) {
+        if (cache.known.contains({j->adapter, run.first})) {
           j->extents.push_back({false, {}});
         } else {
-          j->extents.push_back({true, cache.create(run.first, wanted)});
+          j->extents.push_back({true, cache.create({j->adapter, run.first}, wanted)});
           j->shared += wanted;
         }
       } else if (auto& [own, e] = j->extents[k]; own && wanted > e->blocks) {
         j->shared += cache.extend(e, wanted);
       }
+      tiers.computed({j->adapter, run.first}, wanted, clock);
       begin += blocks_in(run);
       ++k;
     }
   }
-
-  static constexpr std::int64_t kGiga = 1'000'000'000;
-  const EnginePolicy policy;
-  const ReplicaModel model;
-  const traffic::Requests& requests;
-  Cache cache;
-  const std::int64_t unit, cell;
-  std::vector<Job> jobs;
-  std::vector<Job*> running;
-  std::deque<Job*> waiting;
-  std::size_t arrived = 0;
-  bool preempted = false;  // in the last decision
-  int held = 0;            // TensorRT-LLM: passes that context has waited
-  // SGLang
-  std::vector<Job*> inbox;
-  std::int64_t passes = 0;
-  bool pushed = false, full = false;
-  const std::int64_t first_ratio = std::min(kGiga, std::int64_t(policy.new_token_ratio* policy.schedule_conservativeness * 1e9));
-  const std::int64_t least_ratio = first_ratio * 14 / 100;
-  std::int64_t ratio = first_ratio;
 };
 
 }  // namespace jevons::serve::reference

@@ -3,6 +3,14 @@
 #include <algorithm>
 
 namespace jevons::serve {
+namespace {
+
+std::uint32_t lanes_of(const EnginePolicy& policy, const traffic::Requests& requests) {
+  if (!policy.enable_lora || requests.adapter.empty()) return 1;
+  return std::uint32_t(*std::max_element(requests.adapter.begin(), requests.adapter.end()) + 2);
+}
+
+}  // namespace
 
 Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const traffic::Requests& requests, Outcomes& outcomes,
                  DurationHistogram& itl)
@@ -17,6 +25,8 @@ Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const tr
       step_{model.step_tokens},
       cell_{std::int64_t(policy.block_size) * model.form->unit()},
       extent_cells_{prefixes_ ? requests.prefix.block_tokens / policy.block_size : 1},
+      lanes_{lanes_of(policy, requests)},
+      slots_of_adapters_{std::int32_t(lanes_ - 1), policy.max_loras, policy.max_cpu_loras},
       itl_{itl} {
   JEVONS_ENSURE(!prefixes_ || requests.prefix.block_tokens % policy.block_size == 0);
   slots_.reserve(std::size_t(policy.max_num_seqs));
@@ -35,7 +45,24 @@ Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const tr
       level_of_.push_back(std::uint32_t(std::lower_bound(priorities.begin(), priorities.end(), t.priority) - priorities.begin()));
     }
   }
-  lines_.resize(std::max<std::size_t>(1, priorities.size()));
+  if (prefixes_) {  // places that a fuller batch would else make later
+    constexpr std::size_t kReady = 256;
+    for (Slot s = Slot(std::min(kReady, std::size_t(policy.max_num_seqs))); s-- > 0;) {
+      slots_.emplace_back().extents.reserve(4);
+      spare_.push_back(Slot(slots_.size() - 1));
+    }
+  }
+  if (model_.tiers.any()) {
+    JEVONS_ENSURE(prefixes_);
+    tiers_ = std::make_unique<Tiers>(model_.tiers);
+    if (tiers_->write_back()) pool_.report_to(&forgotten_);
+  }
+  const std::size_t levels = std::max<std::size_t>(1, priorities.size());
+  lines_.resize(levels * lanes_);
+  if (lanes_ > 1) {
+    heads_.assign(levels, Tournament(lanes_));
+    place_.resize(requests.size());
+  }
   // SGLang scheduler.py init: min(0.7·conservativeness, 1), down to 0.14 of that over 600 decode steps.
   ratio_.first = std::min(kRatio, std::int64_t(policy.new_token_ratio * policy.schedule_conservativeness * double(kRatio)));
   ratio_.least = ratio_.first * 14 / 100;
@@ -46,7 +73,7 @@ Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const tr
 void Replica::Composition::clear() {
   active = false;
   decodes = prefill_tokens = 0;
-  sum = attention = 0;
+  sum = attention = extra = 0;
   first_tokens.clear();
   retiring.clear();
   gone.clear();
@@ -57,8 +84,12 @@ void Replica::arrive(RequestId r, SimTime now) {
   const bool may_change = enter(r);
   if (outcomes_.status[r] == Status::rejected) return;
   if (idle) {
-    if (!woken_) end_ = std::max(end_, instant_of(now));
+    if (dozing_)
+      end_ = std::min(end_, std::max(start_, instant_of(now)));
+    else if (!woken_)
+      end_ = std::max(end_, instant_of(now));
     woken_ = true;
+    dozing_ = false;
   } else if (may_change) {
     interrupt(now, true);
   }
@@ -67,14 +98,20 @@ void Replica::arrive(RequestId r, SimTime now) {
 // The first decision at or after `now` (that looks for new requests) can differ, so the run of equal steps ends there.
 void Replica::interrupt(SimTime now, bool at_look) {
   if (steps_ <= 1) return;
-  const auto& form = *model_.form;
-  const std::int64_t growth_sum = step_ * current_.decodes;
-  auto before = form.run(current_.decodes, current_.sum, growth_sum, steps_ - 1, instant_of(now - 1) - start_);
+  auto before = run(steps_ - 1, instant_of(now - 1) - start_);
   const std::int64_t look = at_look ? looks_after(before.steps + 1) - 1 : before.steps;
   if (look + 1 >= steps_) return;
-  if (look > before.steps) before = form.run(current_.decodes, current_.sum, growth_sum, look, kForever);
+  if (look > before.steps) before = run(look, kForever);
   steps_ = before.steps + 1;
-  end_ = start_ + before.ticks + form.decode_time(current_.decodes, current_.sum + growth_sum * before.steps);
+  end_ = start_ + before.ticks + decode_step(before.steps);
+}
+
+// The step k after the first of a run of equal ones, and as many of them as fit.
+step::Ticks Replica::decode_step(std::int64_t k) const {
+  return model_.form->decode_time(current_.decodes, current_.sum + step_ * current_.decodes * k) + current_.extra;
+}
+step::StepForm::Run Replica::run(std::int64_t steps, Instant limit) const {
+  return model_.form->run(current_.decodes, current_.sum, step_ * current_.decodes, steps, limit, current_.extra);
 }
 
 // Rejects or queues a request; true if it may change the coming decisions.
@@ -90,7 +127,7 @@ bool Replica::enter(RequestId r) {
     return false;
   }
   const bool leads = steps_ == 0 || policy_.recv_interval == 1 ? enqueue(r, false) : post(r);
-  return !blocked_ || leads || policy_.recv_interval > 1;
+  return !blocked_ || leads || policy_.recv_interval > 1 || lanes_ > 1;  // with adapters, one behind may go first
 }
 
 // The first of the coming decisions, from number n on, that looks for new requests.
@@ -104,28 +141,33 @@ void Replica::advance(std::vector<RequestId>& finished) {
   begin();
   look_ahead();
   steps_ = equal_steps();
-  if (steps_ == 0) return;
-  end_ = start_ + (steps_ == 1 ? time_of(current_)
-                               : model_.form->run(current_.decodes, current_.sum, step_ * current_.decodes, steps_, kForever).ticks);
+  if (steps_ == 0) return await_fetches();
+  end_ = start_ + (steps_ == 1 ? time_of(current_) : run(steps_, kForever).ticks);
+  if (!fetching_.empty()) await_fetches();
 }
 
 // The planned steps have run: their tokens are there.
 void Replica::settle(std::vector<RequestId>& finished) {
   finished_ = &finished;
+  dozing_ = false;
   if (steps_ > 0) {
     const std::int64_t taken = steps_ > 1 ? growth(steps_ - 1) : 0;
     account(taken);
     if (steps_ > 1) {  // decisions between were all the same: everything decodes on
-      pool_.take(taken);
+      if (tiers_ != nullptr && tiers_->write_back())
+        take_step_by_step();
+      else
+        pool_.take(taken);
       compose(steps_ - 1);
       recv_count_ = std::int32_t((recv_count_ + steps_ - 1) % policy_.recv_interval);
       new_token_ratio_ = std::max(new_token_ratio_ - (steps_ - 1) * ratio_.decay, ratio_.least);
       if (policy_.lag > 0) pending_.sum = anchors_ + (composed_ - 1) * step_ * decoding_;
       count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free());
     }
+    now_ = end_;
     outputs(current_);
   }
-  start_ = end_;
+  start_ = now_ = end_;
   woken_ = false;
 }
 
@@ -165,8 +207,8 @@ std::int64_t Replica::equal_steps() const {
 }
 
 step::Ticks Replica::time_of(const Composition& c) const {
-  return c.prefill_tokens > 0 ? model_.form->mixed_time(c.decodes, c.sum, c.prefill_tokens, c.attention)
-                              : model_.form->decode_time(c.decodes, c.sum);
+  return c.extra + (c.prefill_tokens > 0 ? model_.form->mixed_time(c.decodes, c.sum, c.prefill_tokens, c.attention)
+                                         : model_.form->decode_time(c.decodes, c.sum));
 }
 
 void Replica::account(std::int64_t taken) {
@@ -177,11 +219,15 @@ void Replica::account(std::int64_t taken) {
   count_.busy += ticks;
   count_.sequence_ticks += ticks * c.decodes;
   count_.decodes += steps_ * c.decodes;
+  count_.adapter_ticks += Int128(steps_) * c.extra;
   count_.context_sum += Int128(steps_) * c.sum + Int128(g) * (Int128(steps_) * (steps_ - 1) / 2);
   if (c.prefill_tokens > 0) {
     ++count_.prefill_steps;
     count_.prefill_tokens += c.prefill_tokens;
     count_.prefill_busy += ticks;
+    if (c.decodes > 0) count_.decode_busy += std::min(ticks, Int128(model_.form->decode_time(c.decodes, c.sum)));
+  } else {
+    count_.decode_busy += ticks;
   }
   twice_block_ticks_ += ticks * (2 * (pool_.total() - pool_.free()) + taken);
   if (c.decodes == 0) return;
@@ -190,8 +236,7 @@ void Replica::account(std::int64_t taken) {
   else if (pace_.set)
     itl_.add_run(pace_.first, pace_.last, steps_, c.decodes);
   else
-    itl_.add_run(model_.form->decode_time(c.decodes, c.sum), model_.form->decode_time(c.decodes, c.sum + g * (steps_ - 1)), steps_,
-                 c.decodes);
+    itl_.add_run(decode_step(0), decode_step(steps_ - 1), steps_, c.decodes);
 }
 
 void Replica::outputs(Composition& c) {

@@ -4,12 +4,16 @@
 // Between two scheduling decisions that change anything, every step decodes the same sequences: their number, their context sum and the
 // blocks they need are known in closed form (step_form.hpp), so a run of steps costs as much as one. A test steps one by one with the
 // engine's rules written out and demands the same integers.
+#include <memory>
 #include <vector>
 
 #include "serve/block_pool.hpp"
 #include "serve/cache_blocks.hpp"
 #include "serve/engine.hpp"
+#include "serve/lora.hpp"
 #include "serve/outcomes.hpp"
+#include "serve/tiers.hpp"
+#include "serve/tournament.hpp"
 
 namespace jevons::serve {
 
@@ -25,6 +29,8 @@ struct ReplicaModel {
   std::int64_t longest_run = INT64_MAX;  // steps taken at once; 1 steps one by one, to the same end
   std::vector<CappedCache> capped = {};  // caches of a sequence that do not grow with it
   Role role = Role::both;
+  LoraCost lora = {};
+  TierSet tiers = {};
 };
 
 class Replica {
@@ -59,7 +65,7 @@ class Replica {
 
   int running() const { return running_; }
   int waiting() const { return waiting_; }
-  int outstanding() const { return running_ + waiting_ + int(loading_.size()); }
+  int outstanding() const { return running_ + waiting_ + int(loading_.size() + fetching_.size()); }
   std::int64_t free_blocks() const { return pool_.free(); }
   std::int64_t total_blocks() const { return pool_.total(); }
   /// Tokens that the blocks in use hold, and prompt tokens of the waiting requests.
@@ -75,6 +81,7 @@ class Replica {
   friend class Lockstep;  // several of them as the attention ranks of one replica
   using Slot = std::uint32_t;
   static constexpr Slot kNoSlot = ~Slot{0};
+  static constexpr RequestId kNobody = ~RequestId{0};
   static constexpr std::int64_t kRatio = 1'000'000'000;  // new-token ratios are counted in its parts
   static constexpr std::int64_t kClipNewTokens = 4096;   // SGLang SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION
   static constexpr std::int64_t kRetractSteps = 20;      // SGLang retract_decode_steps
@@ -91,6 +98,7 @@ class Replica {
     std::int64_t shared = 0;       // blocks in held extents
     Slot previous = kNoSlot, next = kNoSlot;  // in order of admission
     bool decoding = false;
+    bool reserved = false;                  // blocks for all of `target` are held before they are pushed
     bool loading = false;                   // blocks for `target` tokens are held, their content is on its way or kept for another
     std::vector<BlockPool::Index> extents;  // one per run of the prefix, kNone where another's copy exists
   };
@@ -100,6 +108,7 @@ class Replica {
     std::int64_t sum = 0;  // cached tokens of its decoding sequences, 1/unit
     int prefill_tokens = 0;
     step::Ticks attention = 0;
+    step::Ticks extra = 0;                // what adapters add
     std::vector<RequestId> first_tokens;  // prompts completed
     std::vector<Slot> retiring;           // requests whose last token it makes
     std::vector<RequestId> gone;          // … that were preempted since it was composed: nothing left to free
@@ -117,6 +126,28 @@ class Replica {
     bool operator<(const Due& o) const { return last != o.last ? last > o.last : order > o.order; }  // for a min-heap
   };
 
+  struct Hit {
+    std::int64_t blocks = 0;  // found
+    std::int64_t unused = 0;  // of these in use by nobody
+  };
+  struct Want {
+    Hit hit;
+    std::int32_t target = 0;          // tokens to push or find
+    std::int64_t found = 0;           // of these cached
+    int tokens = 0;                   // to push now; 0: does not fit the step's budget
+    std::int64_t now = 0, whole = 0;  // blocks that it holds after this step, and at its end
+    std::int64_t capped = 0;          // of these for caches that do not grow
+    std::int64_t blocks = 0;          // that must be free
+    std::int64_t expected = 0;        // SGLang: tokens it may need
+    bool fetched = false;             // the rest of its cache comes from elsewhere: nothing is pushed
+  };
+  struct Coming {  // from the tiers
+    Slot slot = kNoSlot;
+    std::int64_t tokens = 0;
+    Instant done = 0;
+    bool here = false;
+  };
+
   bool enter(RequestId r);
   void interrupt(SimTime now, bool at_look);
   void wake(SimTime now);
@@ -130,6 +161,16 @@ class Replica {
   bool elsewhere(RequestId r) const { return model_.role == Role::decode && outcomes_.holder[r] != Outcomes::kNobody; }
   void join_landed();
   void keep(Slot s);
+  void take(std::int64_t n);
+  void take_step_by_step();
+  bool start_fetch(RequestId r, const Want& w);
+  std::size_t plan_fetch(RequestId r, const Want& w);
+  void count_missed(std::size_t n);
+  void land_fetched();
+  bool join_fetched(Composition& c, int& budget);
+  void await_fetches();
+  void join_adapter(RequestId r, Composition& c);
+  bool has_slot(RequestId r) const;
   Slot new_slot();
   void append(Slot s);
   void unlink(Slot s);
@@ -153,7 +194,7 @@ class Replica {
   void schedule_waiting(Composition& c, int& budget);
   bool admit(RequestId r, Composition& c, int& budget);
   int partial_tokens(int budget) const;
-  void push(Slot s, int tokens, Composition& c, bool take = true);
+  void push(Slot s, int tokens, Composition& c, bool allocate = true);
   void leave_decoding(Slot s);
   void preempt(Slot s);
   Slot victim() const;
@@ -164,6 +205,8 @@ class Replica {
   void account(std::int64_t taken);
   void compose(std::int64_t steps);
   step::Ticks time_of(const Composition& c) const;
+  step::Ticks decode_step(std::int64_t k) const;
+  step::StepForm::Run run(std::int64_t steps, Instant limit) const;
 
   std::int64_t growth(std::int64_t steps) const;
   std::int64_t growth_limit(std::int64_t steps) const;
@@ -173,32 +216,27 @@ class Replica {
   std::int64_t capped(RequestId r) const {
     return model_.capped.empty() ? 0 : capped_blocks(model_.capped, std::int64_t(requests_.input_tokens[r]) + outputs_of(r) - 1);
   }
-  struct Hit {
-    std::int64_t blocks = 0;  // found
-    std::int64_t unused = 0;  // of these in use by nobody
-  };
-  struct Want {
-    Hit hit;
-    std::int32_t target = 0;          // tokens to push or find
-    std::int64_t found = 0;           // of these cached
-    int tokens = 0;                   // to push now; 0: does not fit the step's budget
-    std::int64_t now = 0, whole = 0;  // blocks that it holds after this step, and at its end
-    std::int64_t capped = 0;          // of these for caches that do not grow
-    std::int64_t blocks = 0;          // that must be free
-    std::int64_t expected = 0;        // SGLang: tokens it may need
-    bool fetched = false;             // the rest of its cache comes from elsewhere: nothing is pushed
-  };
   Want wanted(RequestId r, int budget) const;
   Hit look_up(RequestId r, std::int64_t tokens) const;
   std::int32_t& phase_of(const Running& r);
   void hold_prefix(Running& r);
   void remember(Slot s, std::int64_t tokens);
   std::uint32_t level(RequestId r) const { return level_of_.empty() ? 0 : level_of_[requests_.tenant[r]]; }
+  std::int32_t adapter(RequestId r) const { return lanes_ > 1 ? requests_.adapter[r] : traffic::kNoAdapter; }
+  std::uint32_t line_of(RequestId r) const { return level(r) * lanes_ + std::uint32_t(adapter(r) + 1); }
+  // Blocks of one adapter's requests are not another's (vLLM kv_cache_utils.py generate_block_hash_extra_keys).
+  traffic::BlockId content(RequestId r, const traffic::BlockRun& run) const {
+    return run.first + std::uint64_t(adapter(r) + 1) * 0xD6E8FEB86659FD93ull;
+  }
   bool enqueue(RequestId r, bool front);
   bool post(RequestId r);
   std::int64_t looks_after(std::int64_t n) const;
-  const Line& head_line() const;
-  void pop_head();
+  RequestId first_waiting() const;
+  void pop(RequestId r);
+  void changed(std::uint32_t line);
+  bool passes(RequestId r) const;
+  void leave_slot(RequestId r);
+  void charge_adapters(Composition& c);
 
   const EnginePolicy policy_;
   const ReplicaModel model_;
@@ -216,12 +254,24 @@ class Replica {
   std::uint32_t admissions_ = 0;
   int running_ = 0, waiting_ = 0;
   std::int64_t waiting_tokens_ = 0;
-  std::vector<Line> lines_;              // one per priority, urgent first
+  std::vector<Line> lines_;              // one per priority, urgent first, and of these one per adapter
   std::vector<std::uint32_t> level_of_;  // a tenant's line
   Slot partial_ = kNoSlot;               // the one prompt that is pushed in part
-  std::vector<Slot> loading_;            // neither running nor waiting: reserved for a cache that is on its way, or kept for another
-  std::vector<Slot> landed_;             // … whose cache is here, without a place in the batch so far
-  std::vector<Fetch> fetches_;           // not yet asked for
+  std::uint32_t lanes_ = 1;              // lines of a priority: 1, or those without an adapter and each adapter's
+  AdapterSlots slots_of_adapters_;
+  std::vector<Tournament> heads_;    // with adapters, of each priority: which line's first request came first
+  std::vector<std::int64_t> place_;  // with adapters: a request's place in the queue, smaller is earlier
+  std::int64_t first_place_ = 0, next_place_ = 0;
+  std::vector<Slot> loading_;   // neither running nor waiting: reserved for a cache that is on its way, or kept for another
+  std::vector<Slot> landed_;    // … whose cache is here, without a place in the batch so far
+  std::vector<Fetch> fetches_;  // not yet asked for
+  // Tiers beyond the accelerator; null: none
+  std::unique_ptr<Tiers> tiers_;
+  std::vector<Coming> fetching_;                 // neither running nor waiting, in the order in which they were asked for
+  std::vector<Tiers::Piece> pieces_;             // of the fetch being planned
+  std::vector<BlockPool::Forgotten> forgotten_;  // by the accelerator, not yet passed on
+  Instant now_ = 0;                              // of the decision at hand
+  bool dozing_ = false;                          // idle until end_, where a fetch ends
 
   // Decoding sequences as sums
   std::int64_t composed_ = 0;    // decode compositions so far

@@ -31,6 +31,7 @@ void Replica::schedule(Composition& c, Composition* in_flight) {
     if (!preempted_) schedule_waiting(c, budget);
   }
   c.active = c.decodes > 0 || c.prefill_tokens > 0;
+  if (lanes_ > 1) charge_adapters(c);
   pushed_ = c.prefill_tokens > 0;
   count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free());
   count_.peak_running = std::max<std::int64_t>(count_.peak_running, running_);
@@ -42,23 +43,9 @@ int Replica::partial_tokens(int budget) const {
   return std::max(0, std::min(slots_[partial_].target - slots_[partial_].computed, budget));
 }
 
-// Requests that arrived since the last look join the queue.
-void Replica::receive() {
-  recv_count_ = 0;
-  if (inbox_.size == 0) return;
-  Line& line = lines_[0];
-  if (line.size == 0)
-    line.first = inbox_.first;
-  else
-    outcomes_.link[line.last] = inbox_.first;
-  line.last = inbox_.last;
-  line.size += inbox_.size;
-  inbox_.size = 0;
-}
-
 // Blocks that the next chunk of the prompt pushed in part needs.
 std::int64_t Replica::chunk_blocks(int tokens) const {
-  if (tokens == 0 || policy_.admission == Admission::whole_request) return 0;
+  if (tokens == 0 || policy_.admission == Admission::whole_request || slots_[partial_].reserved) return 0;
   const std::int64_t done = slots_[partial_].computed;
   return cells((done + tokens) * unit_) - cells(done * unit_);
 }
@@ -84,7 +71,7 @@ void Replica::schedule_decodes(Composition& c, int& budget) {
     need = growth(1);
   }
   if (need <= pool_.free())
-    pool_.take(need);
+    take(need);
   else
     take_in_order();
   if (decoding_ == 0) return;
@@ -107,7 +94,7 @@ void Replica::take_in_order() {
       preempt(v);
       if (v == s) return;
     }
-    pool_.take(need);
+    take(need);
   }
 }
 
@@ -171,11 +158,12 @@ bool Replica::waits_for_more(const Composition& c, int budget) {
 bool Replica::has_context() const {
   if (partial_ != kNoSlot) return true;
   if (waiting_ == inbox_.size || running_ == policy_.max_num_seqs) return false;
-  const Want w = wanted(head_line().first, policy_.max_num_batched_tokens - decoding_);
+  const Want w = wanted(first_waiting(), policy_.max_num_batched_tokens - decoding_);
   return w.tokens > 0 && w.blocks <= pool_.free();
 }
 
 void Replica::schedule_waiting(Composition& c, int& budget) {
+  if (!fetching_.empty() && !join_fetched(c, budget)) return;
   if (waiting_ == inbox_.size) return;
   if (full_ && running_ > 0) {
     blocked_ = true;
@@ -189,7 +177,12 @@ void Replica::schedule_waiting(Composition& c, int& budget) {
       blocked_ = true;
       break;
     }
-    if (!admit(head_line().first, c, budget)) break;
+    const RequestId r = first_waiting();
+    if (r == kNobody) {
+      blocked_ = true;
+      break;
+    }
+    if (!admit(r, c, budget)) break;
   }
   full_ = blocked_ && policy_.admission == Admission::estimate;  // SGLang batch_is_full: not tried again before a request ends
 }
@@ -203,15 +196,15 @@ Replica::Want Replica::wanted(RequestId r, int budget) const {
   w.found = w.hit.blocks * policy_.block_size;
   const std::int64_t fresh = w.target - w.found;
   w.fetched = elsewhere(r);
-  if (!policy_.chunked_prefill && fresh > budget && !w.fetched) return w;
   w.tokens = int(w.fetched ? fresh : std::min<std::int64_t>(fresh, budget));
   w.capped = capped(r);
   w.now = cells((w.found + w.tokens) * unit_) + w.capped;
   w.whole = cells((std::int64_t(requests_.input_tokens[r]) + outputs_of(r) - 1) * unit_ + step_ - unit_) + w.capped;
-  const std::int64_t asked = policy_.admission == Admission::whole_request ? w.whole
-                             : policy_.admission == Admission::prompt      ? cells(w.target * unit_) + w.capped
-                                                                           : w.now;
+  const std::int64_t asked = policy_.admission == Admission::whole_request                 ? w.whole
+                             : policy_.admission == Admission::prompt || tiers_ != nullptr ? cells(w.target * unit_) + w.capped
+                                                                                           : w.now;
   w.blocks = asked - w.hit.blocks + w.hit.unused;
+  if (!policy_.chunked_prefill && fresh > budget && !w.fetched) w.tokens = 0;
   w.expected = fresh + std::min<std::int64_t>(outputs_of(r) - outcomes_.made[r], kClipNewTokens);
   return w;
 }
@@ -219,15 +212,22 @@ Replica::Want Replica::wanted(RequestId r, int budget) const {
 // Admits the head of the queue if its blocks are there; false: the queue waits.
 bool Replica::admit(RequestId r, Composition& c, int& budget) {
   const Want w = wanted(r, budget);
-  if (w.tokens == 0) return false;
   const bool too_many =
       policy_.admission == Admission::estimate && w.expected * kRatio >= pool_.free() * policy_.block_size * kRatio - expected_;
-  if (w.blocks > pool_.free() || (too_many && running_ > 0)) {
+  const bool fits = w.blocks <= pool_.free() && (!too_many || running_ == 0);
+  if (tiers_ != nullptr && fits && start_fetch(r, w)) return true;
+  if (w.tokens == 0) return false;
+  if (!fits) {
     blocked_ = true;
     return false;
   }
+  if (tiers_ != nullptr) count_missed(0);
   expected_ += (w.expected - w.tokens) * kRatio;
-  pop_head();
+  if (lanes_ > 1) {
+    count_.adapter_passed += passes(r);
+    join_adapter(r, c);
+  }
+  pop(r);
   const Slot s = new_slot();
   Running& x = slots_[s];
   x.id = r;
@@ -238,11 +238,12 @@ bool Replica::admit(RequestId r, Composition& c, int& budget) {
   x.shared = w.hit.blocks;
   x.decoding = false;
   x.loading = w.fetched;
+  x.reserved = false;
   x.extents.clear();
   x.capped = w.capped;
   x.held_blocks = policy_.admission == Admission::whole_request ? w.whole : 0;
   if (w.hit.blocks > 0) hold_prefix(x);
-  pool_.take((x.held_blocks > 0 ? w.whole : w.now) - w.hit.blocks);
+  take((x.held_blocks > 0 ? w.whole : w.now) - w.hit.blocks);
   ++count_.admitted;
   count_.cached_tokens += w.fetched ? 0 : w.found;
   if (outcomes_.preemptions[r] == 0 && outcomes_.made[r] == 0 && !w.fetched) {
@@ -263,6 +264,7 @@ bool Replica::admit(RequestId r, Composition& c, int& budget) {
 Replica::Slot Replica::new_slot() {
   if (spare_.empty()) {
     slots_.emplace_back();
+    if (prefixes_) slots_.back().extents.reserve(4);
     return Slot(slots_.size() - 1);
   }
   const Slot s = spare_.back();
@@ -286,11 +288,11 @@ void Replica::unlink(Slot s) {
 }
 
 // The next n tokens of a prompt join the step; with the last of them comes the first output token.
-void Replica::push(Slot s, int n, Composition& c, bool take) {
+void Replica::push(Slot s, int n, Composition& c, bool allocate) {
   Running& r = slots_[s];
   const std::int64_t before = r.computed;
   r.computed += n;
-  if (take && r.held_blocks == 0) pool_.take(cells(r.computed * unit_) - cells(before * unit_));
+  if (allocate && r.held_blocks == 0 && !r.reserved) take(cells(r.computed * unit_) - cells(before * unit_));
   c.prefill_tokens += n;
   c.attention += model_.form->position_time(r.computed) - model_.form->position_time(before);
   if (prefixes_) remember(s, r.computed);
@@ -371,6 +373,7 @@ void Replica::preempt(Slot s) {
       return;
     }
   }
+  leave_slot(id);
   if (r.decoding) {
     note_outputs(r);
     outcomes_.finished[id] = ns_of(start_ + (in_flight_ == nullptr ? 0 : pace_.set ? pace_.first : time_of(*in_flight_)));
@@ -392,7 +395,7 @@ void Replica::note_outputs(const Running& r) {
 
 std::int64_t Replica::blocks_of(const Running& r) const {
   if (r.held_blocks > 0) return r.held_blocks;
-  if (r.loading) return r.capped + cells(r.target * unit_);
+  if (r.loading || (r.reserved && r.computed < r.target)) return r.capped + cells(r.target * unit_);
   return r.capped + cells(r.computed < r.target ? r.computed * unit_ : r.anchor + std::min(composed_, r.last) * step_);
 }
 
@@ -419,7 +422,7 @@ Replica::Hit Replica::look_up(RequestId r, std::int64_t tokens) const {
   Hit hit;
   std::int64_t rest = tokens / policy_.block_size;
   for (const auto& run : requests_.prefix.of(r)) {
-    const BlockPool::Index i = pool_.find(run.first);
+    const BlockPool::Index i = pool_.find(content(r, run));
     if (i == BlockPool::kNone || rest <= 0) break;
     const std::int64_t length = std::int64_t(run.count) * extent_cells_;
     const std::int64_t n = std::min({pool_.valid(i), length, rest});
@@ -436,7 +439,7 @@ void Replica::hold_prefix(Running& x) {
   for (const auto& run : requests_.prefix.of(x.id)) {
     if (rest == 0) return;
     const std::int64_t n = std::min(std::int64_t(run.count) * extent_cells_, rest);
-    x.extents.push_back(pool_.find(run.first));
+    x.extents.push_back(pool_.find(content(x.id, run)));
     pool_.hold(x.extents.back(), n);
     rest -= n;
   }
@@ -457,65 +460,16 @@ void Replica::remember(Slot s, std::int64_t tokens) {
     const std::int64_t wanted = std::min(full - begin, length);
     if (wanted <= 0) return;
     if (k == r.extents.size()) {
-      const bool known = pool_.find(run.first) != BlockPool::kNone;  // another made it meanwhile: this copy stays without content
-      r.extents.push_back(known ? BlockPool::kNone : pool_.create(run.first, wanted));
+      const bool known = pool_.find(content(r.id, run)) != BlockPool::kNone;  // another made it meanwhile: this copy stays without content
+      r.extents.push_back(known ? BlockPool::kNone : pool_.create(content(r.id, run), wanted));
       if (!known) r.shared += wanted;
     } else if (r.extents[k] != BlockPool::kNone) {
       if (wanted > pool_.valid(r.extents[k])) r.shared += pool_.extend(r.extents[k], wanted);
     }
+    if (tiers_ != nullptr) tiers_->computed(content(r.id, run), wanted, now_, count_);
     begin += length;
     ++k;
   }
-}
-
-// True if the request is now the head of a queue that was not empty.
-bool Replica::enqueue(RequestId r, bool front) {
-  const std::uint32_t l = level(r);
-  Line& line = lines_[l];
-  bool leads = waiting_ > 0;
-  for (std::uint32_t i = 0; i < l; ++i) leads = leads && lines_[i].size == 0;
-  leads = leads && (front || line.size == 0);
-  if (line.size == 0) {
-    line.first = line.last = r;
-  } else if (front) {
-    outcomes_.link[r] = line.first;
-    line.first = r;
-  } else {
-    outcomes_.link[line.last] = r;
-    line.last = r;
-  }
-  ++line.size;
-  ++waiting_;
-  waiting_tokens_ += requests_.input_tokens[r];
-  return leads;
-}
-
-// Arrived between two looks for new requests.
-bool Replica::post(RequestId r) {
-  if (inbox_.size == 0)
-    inbox_.first = r;
-  else
-    outcomes_.link[inbox_.last] = r;
-  inbox_.last = r;
-  ++inbox_.size;
-  ++waiting_;
-  waiting_tokens_ += requests_.input_tokens[r];
-  return false;
-}
-
-const Replica::Line& Replica::head_line() const {
-  for (const Line& line : lines_) {
-    if (line.size > 0) return line;
-  }
-  throw_internal("a waiting request is in a line");
-}
-
-void Replica::pop_head() {
-  Line& line = const_cast<Line&>(head_line());
-  waiting_tokens_ -= requests_.input_tokens[line.first];
-  line.first = outcomes_.link[line.first];
-  --line.size;
-  --waiting_;
 }
 
 }  // namespace jevons::serve

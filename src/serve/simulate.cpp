@@ -39,6 +39,8 @@ Result<void> check(const Pool& p, const Deployment& d, const traffic::Workload& 
     return bad_input("batch-wait-timeout-iters", "has no effect with attention data parallelism", "attention-dp-config.timeout-iters");
   if (p.ranks == 1 && p.policy.adp_balance)
     return bad_input("attention-dp-config.enable-balance", "has no effect with one attention rank", "a dp of 2 and more");
+  JEVONS_CHECK(check_adapters(p.policy, w.requests, p.ranks == 1 && p.role == Role::both));
+  JEVONS_CHECK(check_tiers(p.tiers, p.policy.enable_prefix_caching, w.requests, p.ranks == 1 && p.role == Role::both));
   const std::int32_t content = w.requests.prefix.block_tokens;
   if (p.policy.enable_prefix_caching && content > 0 && content % p.policy.block_size != 0) {
     return bad_input("block-size", std::to_string(p.policy.block_size),
@@ -248,6 +250,7 @@ void Run::fetch_for(std::uint32_t player, SimTime now) {
     for (const auto& f : fetches_) {
       const std::uint32_t from = out_.outcomes.holder[f.id];
       double bytes = h.bytes_per_token * f.tokens + h.bytes_fixed;
+      out_.fleet.handed_over_bytes += bytes;
       if (h.overlapped_layers > 0) {
         const double seconds = double(out_.outcomes.prefilled[f.id] - out_.outcomes.scheduled[f.id]) * 1e-9;
         const double sent = seconds * std::min(links_->bandwidth(from), links_->bandwidth(to));
@@ -288,6 +291,7 @@ void Run::start_split() {
 }
 
 void Run::start_fleet() {
+  out_.fleet.accelerator_s.resize(deployment_.pools.size());
   wanted_.resize(deployment_.pools.size());
   for (std::uint32_t k = 0; k < deployment_.pools.size(); ++k) {
     const Pool& p = deployment_.pools[k];
@@ -430,16 +434,15 @@ void Run::stop_drained(std::uint32_t player, SimTime now) {
 void Run::off(Fleet::Site& s, SimTime now) {
   s.state = Fleet::Site::State::off;
   ++out_.fleet.stopped;
-  out_.fleet.accelerator_s += double(now - s.paid_from) * 1e-9 * pool(s).accelerators;
+  out_.fleet.accelerator_s[s.pool] += double(now - s.paid_from) * 1e-9 * pool(s).accelerators;
 }
 
 void Run::finish(SimTime now) {
   for (const auto& s : fleet_.sites()) {
     if (s.state == Fleet::Site::State::off) continue;
-    out_.fleet.accelerator_s += double(now - s.paid_from) * 1e-9 * pool(s).accelerators;
+    out_.fleet.accelerator_s[s.pool] += double(now - s.paid_from) * 1e-9 * pool(s).accelerators;
     if (s.down_from > 0) out_.fleet.accelerator_down_s += double(now - s.down_from) * 1e-9 * pool(s).accelerators;
   }
-  if (links_) out_.fleet.handed_over_bytes = links_->bytes();
   for (const Replica* r : fleet_.ranks()) {
     out_.replicas.push_back(r->counters());
     out_.block_seconds.push_back(r->block_seconds());

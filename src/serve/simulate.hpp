@@ -34,6 +34,8 @@ struct Pool {
   double link_bytes_per_s = 0;  // network of one rank, each way; used by pools that hand over
   double start_up_s = 0;        // from an order, or a repair, until a replica serves: container, weights, CUDA graphs
   std::optional<Scaling> scaling = {};
+  LoraCost lora = {};
+  TierSet tiers = {};  // of one replica
 };
 
 /// The cache of a prompt on its way from a prefill to a decode replica.
@@ -70,8 +72,8 @@ struct FleetCounters {
   std::int64_t started = 0, stopped = 0;  // replicas, by the autoscaler
   std::int64_t handed_over = 0;           // requests
   double handed_over_bytes = 0;
-  double accelerator_s = 0;       // accelerators · seconds ordered, start-up and drain included
-  double accelerator_down_s = 0;  // of these under repair or starting after one
+  std::vector<double> accelerator_s;  // of each pool: accelerators · seconds ordered, start-up and drain included
+  double accelerator_down_s = 0;      // of these under repair or starting after one
 };
 
 struct Simulation {

@@ -95,9 +95,9 @@ class StepForm {
     std::int64_t steps = 0;
     Int128 ticks = 0;
   };
-  /// The longest run of at most `steps` decode steps that lasts at most `limit`, the context sum growing by `growth` a step from `sum`.
-  /// Exactly what adding up decode_time one by one gives.
-  Run run(int batch, std::int64_t sum, std::int64_t growth, std::int64_t steps, Int128 limit) const;
+  /// The longest run of at most `steps` decode steps that lasts at most `limit`, the context sum growing by `growth` a step from `sum`,
+  /// each step `extra` longer than its decodes. Exactly what adding up decode_time one by one gives.
+  Run run(int batch, std::int64_t sum, std::int64_t growth, std::int64_t steps, Int128 limit, Ticks extra = 0) const;
 
  private:
   template <class S>
@@ -124,7 +124,7 @@ class StepForm {
   std::int32_t unit_ = 1;
 };
 
-inline StepForm::Run StepForm::run(int batch, std::int64_t sum, std::int64_t growth, std::int64_t steps, Int128 limit) const {
+inline StepForm::Run StepForm::run(int batch, std::int64_t sum, std::int64_t growth, std::int64_t steps, Int128 limit, Ticks extra) const {
   const auto segments = decode(batch);
   Run out;
   std::size_t i = segments.size() - 1;
@@ -134,7 +134,7 @@ inline StepForm::Run StepForm::run(int batch, std::int64_t sum, std::int64_t gro
     std::int64_t n = steps - out.steps;  // steps within this segment
     if (i + 1 < segments.size() && growth > 0) n = std::min(n, (segments[i + 1].from - sum + growth - 1) / growth);
     if (n <= 0) continue;
-    const Ticks first = s.base + s.slope * (sum - s.from);
+    const Ticks first = s.base + extra + s.slope * (sum - s.from);
     const Ticks rise = s.slope * growth;  // from one step to the next
     const auto total = [&](std::int64_t k) { return Int128(first) * k + Int128(rise) * (Int128(k) * (k - 1) / 2); };
     if (out.ticks + total(n) > limit) {

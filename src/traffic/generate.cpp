@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "traffic/order.hpp"
+#include "traffic/portable_math.hpp"
 
 namespace jevons::traffic {
 namespace {
@@ -29,6 +30,7 @@ class Builder {
   struct Source {  // one class: its arrivals and, for lone requests, its streams
     ArrivalProcess arrivals;
     Stream input, output, prefix, adapter;
+    std::vector<double> adapter_share = {};  // cumulative; empty: equally likely
     SimTime next = 0;
     std::uint64_t sessions = 0;
   };
@@ -43,6 +45,7 @@ class Builder {
   void fan_out(const ClassSpec& c, std::size_t index, Context& main, SimTime arrival, Draws& d);
   bool call(Context& context, std::int32_t added, std::int32_t output, SimTime arrival, double wait_s, std::size_t index);
   void close_session();
+  static std::int32_t draw_adapter(const ClassSpec& c, const Source& s, Stream& stream);
   bool full() const { return out_.size() >= spec_.num_requests; }
   Stream stream(Draw purpose, std::uint64_t entity) const { return {seed_, replication_, purpose, entity}; }
   Context fresh_context(std::size_t index, std::uint64_t prompt, std::int32_t shared_tokens) {
@@ -148,9 +151,16 @@ void Builder::lone_class_in_bulk(const ClassSpec& c, Source& s) {
   }
 }
 
+std::int32_t Builder::draw_adapter(const ClassSpec& c, const Source& s, Stream& stream) {
+  if (c.adapters == 0) return kNoAdapter;
+  if (s.adapter_share.empty()) return std::int32_t(stream.below(std::uint64_t(c.adapters)));
+  const auto at = std::upper_bound(s.adapter_share.begin(), s.adapter_share.end() - 1, stream.uniform());
+  return std::int32_t(at - s.adapter_share.begin());
+}
+
 void Builder::lone_request(const ClassSpec& c, std::size_t index, Source& s) {
   const std::uint64_t prompt = c.shared_prompts > 1 ? s.prefix.below(std::uint64_t(c.shared_prompts)) : 0;
-  adapter_ = c.adapters > 0 ? std::int32_t(s.adapter.below(std::uint64_t(c.adapters))) : kNoAdapter;
+  adapter_ = draw_adapter(c, s, s.adapter);
   Context context = fresh_context(index, prompt, c.shared_prompt_tokens);
   call(context, draw_count(c.input, s.input), draw_count(c.output, s.output), s.next, 0, index);
   close_session();
@@ -164,7 +174,7 @@ void Builder::session(const ClassSpec& c, std::size_t index, Source& s) {
           stream(Draw::branch, entity)};
   const std::int32_t calls = draw_count(law.calls, shape);
   const std::uint64_t prompt = c.shared_prompts > 1 ? shape.below(std::uint64_t(c.shared_prompts)) : 0;
-  adapter_ = c.adapters > 0 ? std::int32_t(shape.below(std::uint64_t(c.adapters))) : kNoAdapter;
+  adapter_ = draw_adapter(c, s, shape);
   Context main = fresh_context(index, prompt, c.shared_prompt_tokens);
   SimTime arrival = s.next;
   if (!call(main, draw_count(c.input, d.input), draw_count(c.output, d.output), arrival, 0, index)) return;
@@ -211,6 +221,12 @@ Requests Builder::build() {
   for (std::size_t i = 0; i < spec_.classes.size(); ++i) {
     sources_.push_back({ArrivalProcess(spec_.classes[i].arrivals, seed_, replication_, i), stream(Draw::input_length, i),
                         stream(Draw::output_length, i), stream(Draw::prefix, i), stream(Draw::adapter, i)});
+    if (const ClassSpec& c = spec_.classes[i]; c.adapter_skew > 0) {
+      auto& share = sources_.back().adapter_share;
+      double sum = 0;
+      for (std::int32_t k = 0; k < c.adapters; ++k) share.push_back(sum += portable_exp(-c.adapter_skew * portable_log(k + 1.0)));
+      for (double& x : share) x /= sum;
+    }
   }
   if (spec_.classes.size() == 1 && !spec_.classes[0].session && !prefixes_ && !adapters_ && spec_.classes[0].shared_prompt_tokens == 0) {
     lone_class_in_bulk(spec_.classes[0], sources_[0]);
@@ -245,7 +261,9 @@ Result<void> check_class(const ClassSpec& c, const std::string& key) {
   }
   if (c.shared_prompts < 1 || c.shared_prompts >= 1 << 20)
     return bad_input(key + ".shared_prompts", std::to_string(c.shared_prompts), "1 to 2^20 - 1");
-  if (c.adapters < 0) return bad_input(key + ".adapters", std::to_string(c.adapters), "0 or more");
+  if (c.adapters < 0 || c.adapters > 1 << 20) return bad_input(key + ".adapters", std::to_string(c.adapters), "0 to 2^20");
+  if (!(c.adapter_skew >= 0 && c.adapter_skew <= 10) || (c.adapter_skew > 0 && c.adapters == 0))
+    return bad_input(key + ".adapter_skew", fmt::format("{}", c.adapter_skew), "0 to 10, and adapters to share by it");
   if (!c.session) return {};
   const SessionLaw& s = *c.session;
   JEVONS_CHECK(checked(s.calls, key + ".session.calls"));

@@ -35,7 +35,8 @@ struct ClassSpec {
   Law output = Fixed{1};                  // tokens of each answer
   std::int32_t shared_prompt_tokens = 0;  // system prompt in front of every prompt; counted on top of `input`
   std::int32_t shared_prompts = 1;        // how many different ones, equally likely, one for each session
-  std::int32_t adapters = 0;              // LoRA adapters, equally likely, one for each session; 0: none
+  std::int32_t adapters = 0;              // LoRA adapters, one for each session; 0: none
+  double adapter_skew = 0;                // adapter k has a share proportional to 1/(k + 1)^skew (Zipf); 0: equally likely
   std::optional<SessionLaw> session;
 };
 

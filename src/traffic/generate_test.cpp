@@ -74,6 +74,18 @@ GenerateSpec agents() {
   return {{chat, agent, batch}, 20000, 16, 32768};
 }
 
+TEST(Generate, AdaptersByZipfShares) {
+  ClassSpec c = plain(2, Fixed{10}, Fixed{1});
+  c.adapters = 4;
+  c.adapter_skew = 1;
+  const Requests r = made({{c}, 120'000, 0, 0});
+  std::array<double, 4> share{};
+  for (const auto a : r.adapter) share[std::size_t(a)] += 1.0 / 120'000;
+  for (std::size_t k = 0; k < 4; ++k) EXPECT_NEAR(share[k], 12.0 / 25 / double(k + 1), 0.005);  // 1 + 1/2 + 1/3 + 1/4 = 25/12
+  c.adapters = 0;
+  EXPECT_FALSE(generate({{c}, 10, 0, 0}, {1}));
+}
+
 TEST(Generate, SameSeedSameBytes) {
   EXPECT_EQ(signature(made(agents())), signature(made(agents())));
   EXPECT_NE(signature(made(agents())), signature(made(agents(), 2)));

@@ -87,6 +87,7 @@ struct ClosedLoad {
   std::int32_t concurrency = 1;
   bool by_session = false;    // true: the unit in flight is a live session tree, not a request
   std::size_t uncounted = 0;  // leading requests left out of the statistics (warm-up); 0 in the usual protocol
+  bool count_first_calls = true;  // false: the first call of each session is a warm-up too
   SimTime cold_start = 0;     // the engine serves nobody before this (kernels compiled in the run), while the clients already wait
 };
 

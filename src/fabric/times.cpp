@@ -1,0 +1,81 @@
+#include "fabric/times.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace jevons::fabric {
+namespace {
+
+constexpr double kMostRanks = 1e9, kMostMeasured = 128;
+
+// Endpoints that share a first-tier switch of every plane.
+double group(const Network& n) {
+  if (n.shape != Shape::clos || n.tiers == 1) return n.endpoints;
+  if (n.endpoints_per_leaf) return std::min(*n.endpoints_per_leaf, n.endpoints);
+  return std::clamp(reach(n.radix, 1, 1, std::ceil(n.endpoint_bandwidth / n.planes / (n.switch_capacity / n.radix) - 1e-9)) *
+                        n.oversubscription / (1 + n.oversubscription),
+                    1.0, n.endpoints);
+}
+
+void bounds(const Network& n, const PartsList& list, Bytes bytes, std::vector<CollectiveTime>& out) {
+  const int ranks = int(n.endpoints);
+  const BytesPerSecond b = n.endpoint_bandwidth;
+  const Seconds a = list.latency.value_or(Seconds{});
+  const auto add = [&](std::string op, std::string how, Seconds t) {
+    out.push_back({std::move(op), how + ", bound", ranks, bytes, t, {}});
+  };
+  add("all-reduce", "ring", ring_all_reduce(ranks, bytes, b, a));
+  if (n.shape == Shape::clos) {
+    add("all-reduce", "tree", tree_all_reduce(ranks, bytes, b, a));
+    add("all-reduce", "in the switch", in_switch_all_reduce(ranks, bytes, b, a));
+  }
+  if (const double inside = group(n); inside > 1 && inside < n.endpoints) {
+    const int n_in = int(inside), n_out = int(std::ceil(n.endpoints / n_in));
+    const Seconds one = n.switch_latency.value_or(Seconds{});
+    add("all-reduce", fmt::format("{} x {}", n_in, n_out), hierarchical_all_reduce(n_in, n_out, bytes, b, b / n.oversubscription, one, a));
+  }
+  add("all-gather", "ring", ring_all_gather(ranks, bytes, b, a));
+  // Traffic of all to all crosses the bisection: half of it in each direction.
+  const Seconds cut = bytes * (n.endpoints / 4) / list.bisection;
+  add("all-to-all", "direct", max(all_to_all(ranks, bytes, b, a), a + cut));
+}
+
+void measured(const catalog::Catalog& catalog, const Network& n, Bytes bytes, std::vector<CollectiveTime>& out) {
+  for (const auto* chip : catalog.things(catalog::Section::accelerator)) {
+    if (chip->attribute("scaleup_system") != n.name) continue;
+    const auto note = [&](std::string_view what) { return fmt::format("measured, {} ({})", chip->name, what); };
+    for (const auto& [op, label] :
+         {std::pair{"all_reduce", "all-reduce"}, std::pair{"all_gather", "all-gather"}, std::pair{"all_to_all", "all-to-all"}}) {
+      for (int ranks = int(std::min(n.endpoints, kMostMeasured)); ranks > 1; --ranks) {
+        const auto f = measured_fit(catalog, chip->name, op, ranks);
+        if (!f) continue;
+        out.push_back({label, note("NCCL fit"), ranks, bytes, fitted_time(*f, op, ranks, bytes), f->error});
+        break;
+      }
+    }
+    for (const auto& [op, label] : {std::pair{"moe_dispatch", "expert dispatch"}, std::pair{"moe_combine", "expert combine"}}) {
+      for (int ranks = int(std::min(n.endpoints, kMostMeasured)); ranks > 1; --ranks) {
+        const auto f = measured_fit(catalog, chip->name, op, ranks, "bfloat16");
+        if (!f) continue;
+        const Bytes row{7168 * 2.0};
+        out.push_back(
+            {label, note("128 tokens, top 8"), ranks, row * 128.0, all_to_all_time(f->alpha, f->beta, 128, row, ranks, 8), f->error});
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<CollectiveTime> collective_times(const catalog::Catalog& catalog, const Network& n, const PartsList& list, Bytes bytes) {
+  std::vector<CollectiveTime> out;
+  if (n.endpoints < 2 || n.endpoints > kMostRanks) return out;
+  bounds(n, list, bytes, out);
+  measured(catalog, n, bytes, out);
+  return out;
+}
+
+}  // namespace jevons::fabric
