@@ -20,7 +20,7 @@ class Cli(unittest.TestCase):
         self.assertRegex(run("--version").stdout, r"^jevons \d+\.\d+\.\d+\n$")
         overview = run("--help")
         self.assertEqual(overview.returncode, 0)
-        for verb in ("run", "simulate", "plan", "savings", "edge", "datacenter", "model", "fabric", "validate", "catalog"):
+        for verb in ("run", "simulate", "plan", "savings", "edge", "datacenter", "model", "fabric", "forecast", "claims", "backtest", "validate", "calibrate", "catalog"):
             self.assertIn(verb, overview.stdout)
             text = run(verb, "--help")
             self.assertEqual(text.returncode, 0)
@@ -35,7 +35,8 @@ class Cli(unittest.TestCase):
 
     def test_page_fits_a_terminal(self):
         for example in sorted((SOURCE / "examples").glob("*.yaml")):
-            page = run("run", str(example), "--explain")
+            words = ("forecast", "--paths", "512", "--draws", "512") if example.name.startswith("forecast") else ("run",)
+            page = run(*words, str(example), "--explain")
             self.assertEqual(page.returncode, 0)
             width = max(len(line) for line in page.stdout.splitlines() if str(SOURCE) not in line)
             self.assertLessEqual(width, 100, example)
@@ -54,6 +55,56 @@ class Cli(unittest.TestCase):
             if "./config.json" in words:  # stands for a reader's own file
                 words[words.index("./config.json")] = "qwen3-8b"
             self.assertEqual(run(*words, cwd=SOURCE).returncode, 0, words)
+
+    def test_forecast(self):
+        few = ("--paths", "256", "--draws", "256")
+        first = run("forecast", *few, "--format", "json")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        verdict = json.loads(first.stdout)["values"]["verdict"]
+        for key in ("p_compute_rises", "p_hbm_rises", "p_efficiency_raises_compute"):
+            self.assertTrue(0 <= verdict[key] <= 1, key)
+        self.assertEqual(first.stdout, run("forecast", *few, "--format", "json").stdout)
+        self.assertNotEqual(first.stdout, run("forecast", *few, "--format", "json", "--seed", "2").stdout)
+        page = run("forecast", *few).stdout
+        self.assertIn("Data cannot separate the response to price from growing capability", " ".join(page.split()))
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "out"
+            self.assertEqual(run("forecast", *few, "-o", str(out)).returncode, 0)
+            self.assertIn('"type":"fan"', (out / "report.html").read_text())
+            self.assertIn("tokens_T_per_day", (out / "fan.csv").read_text())
+            self.assertIn("<svg", (out / "tokens_T_per_day.svg").read_text())
+            yaml = pathlib.Path(folder) / "bad.yaml"
+            for text, what in (("horizon: 2025\n", "before the data end"),
+                               ("segments: {chat: {fresh: 0.9}}\n", "sum to"),
+                               ("segments: {chats: {tokens: 1}}\n", "unknown key"),
+                               ("segments: {chat: {china: 1.5}}\n", "1.5"),
+                               ("tiers: {mid: {output: -1}}\n", "-1"),
+                               ("tiers: {mid: {accelerator: h900}}\n", "h900"),
+                               ("tiers: {mid: {model: deepseek-v4-pro, accelerator: rtx-4090}}\n", "cannot serve"),
+                               ("priors: {pass_through: {low: 2, high: 1}}\n", "no range"),
+                               ("priors: {overhead: {low: -1, high: 1}}\n", "positive")):
+                yaml.write_text(text)
+                bad = run("forecast", *few, str(yaml), "-o", str(pathlib.Path(folder) / "none"))
+                self.assertEqual(bad.returncode, 2, text)
+                self.assertIn(what, bad.stderr, text)
+                self.assertFalse((pathlib.Path(folder) / "none").exists())
+
+    def test_claims(self):
+        got = json.loads(run("claims", "--format", "json").stdout)
+        self.assertEqual(len(got["tables"]["claims"]), 68)
+        verdicts = {row["id"]: row["verdict"] for row in got["tables"]["claims"]}
+        self.assertEqual(verdicts["K16"], "contradicted")
+        self.assertEqual(verdicts["K04"], "ambiguous")
+        self.assertLessEqual(max(map(len, run("claims").stdout.splitlines())), 100)
+
+    def test_backtest(self):
+        got = json.loads(run("backtest", "--samples", "1024", "--draws", "512", "--format", "json").stdout)
+        self.assertEqual(list(got)[:6], ["n", "crps", "baseline_best_crps", "coverage50", "coverage80", "coverage95"])
+        self.assertEqual(got["n"], 41)
+        self.assertEqual(len(got["targets"]), 41)
+        self.assertLess(got["crps"], 0.6)
+        self.assertAlmostEqual(got["baseline_best_crps"], 0.667, 3)
+        self.assertLess(got["strict"]["n"], 41)
 
     SMALL = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "h100-sxm", "--isl", "1000", "--osl", "200")
 
@@ -285,6 +336,30 @@ class Cli(unittest.TestCase):
         edge = run("edge", *words, "--device", "rtx-4090", "--device-model", "qwen3-8b")
         self.assertEqual(edge.returncode, 0, edge.stderr)
         self.assertIn("on the device", edge.stdout)
+    def test_calibrate(self):
+        header = "accelerator,operator,format,m,n,k,time_us"
+        # A machine whose floors are 5 us and that reads 2.5 TB/s and multiplies 600 TFLOPS.
+        shapes = [(m, n, k) for m in (1, 64, 512, 4096) for n in (4096, 8192) for k in (2048, 4096, 8192)]
+        rows = [f"h100-sxm,gemm,bf16,{m},{n},{k},{5 + max(2 * n * k / 2.5e6, 2 * m * n * k / 600e6):.3f}" for m, n, k in shapes]
+        with tempfile.TemporaryDirectory() as folder:
+            table, out = pathlib.Path(folder, "ops.csv"), os.path.join(folder, "mine")
+            table.write_text("\n".join([header, *rows]) + "\n")
+            done = run("calibrate", str(table), "-o", out, "--date", "2026-11-28")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("h100-sxm gemm bf16", done.stdout)
+            self.assertIn("measured", run("catalog", "show", "gemm", "--catalog", out).stdout)
+            words = (*self.SMALL, "--concurrency", "8", "--num-requests", "100", "--format", "json")
+            before, after = (json.loads(run(*words, *more).stdout)["values"] for more in ((), ("--catalog", out)))
+            self.assertNotEqual(before["tpot"]["mean_ms"], after["tpot"]["mean_ms"])
+            # The same table again, over its own overlay, has nothing left to gain.
+            again = run("calibrate", str(table), "--catalog", out, "-o", os.path.join(folder, "again"))
+            self.assertEqual(again.returncode, 2)
+            self.assertIn("--force", again.stderr)
+            self.assertFalse(os.path.exists(os.path.join(folder, "again")))
+            table.write_text("\n".join([header, rows[0], rows[1].rsplit(",", 1)[0] + ",-3"]) + "\n")
+            bad = run("calibrate", str(table), "-o", out)
+            self.assertEqual(bad.returncode, 2)
+            self.assertIn("ops.csv:3 time_us: -3 is not above 0", bad.stderr)
 
     def test_fabric(self):
         values = json.loads(run("fabric", "gb200-nvl72", "--format", "json").stdout)["values"]

@@ -7,12 +7,16 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/evaluate.hpp"
+#include "engine/forecast.hpp"
 
 namespace jevons::engine {
 namespace {
 
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
+
+// Scenarios of jevons forecast are named so.
+bool is_forecast(const fs::path& p) { return p.filename().string().starts_with("forecast"); }
 
 Result<std::unique_ptr<Answers>> run(const std::string& file, const std::vector<std::string>& set = {}) {
   static const auto facts = catalog::Catalog::builtin();
@@ -44,7 +48,7 @@ void compare(const std::string& path, const Json& wanted, const Json& got) {
 TEST(Examples, MatchTheirGoldenNumbers) {
   int seen = 0;
   for (const auto& e : fs::directory_iterator(JEVONS_SOURCE_DIR "/examples")) {
-    if (e.path().extension() != ".yaml") continue;
+    if (e.path().extension() != ".yaml" || is_forecast(e.path())) continue;
     const auto answers = run(e.path().string());
     ASSERT_TRUE(answers) << e.path() << answers.error().message();
     ASSERT_EQ((*answers)->plan.status, plan::Status::optimal) << e.path();
@@ -54,6 +58,23 @@ TEST(Examples, MatchTheirGoldenNumbers) {
     ++seen;
   }
   EXPECT_GE(seen, 6);
+}
+
+TEST(Examples, ForecastsMatchTheirGoldenNumbers) {
+  static const auto facts = catalog::Catalog::builtin();
+  int seen = 0;
+  for (const auto& e : fs::directory_iterator(JEVONS_SOURCE_DIR "/examples")) {
+    if (!is_forecast(e.path())) continue;
+    Context c{facts, Settings(forecast_options()), {e.path().string()}, {}, nullptr};
+    for (const auto* few : {"paths=256", "draws=256"}) ASSERT_TRUE(c.settings.set_assignment(few));
+    const auto answers = forecast(c);
+    ASSERT_TRUE(answers) << e.path() << answers.error().message();
+    std::ifstream in(JEVONS_SOURCE_DIR "/tests/golden/" + e.path().stem().string() + ".json");
+    ASSERT_TRUE(in) << e.path() << " has no golden file: run tools/regold";
+    compare(e.path().stem().string(), Json::parse(in), Json(report::to_json(page_of(**answers)))["values"]);
+    ++seen;
+  }
+  EXPECT_GE(seen, 3);
 }
 
 const std::string kChat = std::string(JEVONS_SOURCE_DIR) + "/examples/llama-3.1-70b-chat.yaml";
@@ -134,7 +155,7 @@ TEST(Physics, MoreOfWhatCostsNothingNeverHurts) {
 
 TEST(Physics, NothingBeatsTheRoofline) {
   for (const auto& e : fs::directory_iterator(JEVONS_SOURCE_DIR "/examples")) {
-    if (e.path().extension() != ".yaml") continue;
+    if (e.path().extension() != ".yaml" || is_forecast(e.path())) continue;
     const auto answers = run(e.path().string());
     const auto& a = **answers;
     const auto& b = a.plan.best();

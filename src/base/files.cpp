@@ -18,15 +18,17 @@ Error io_error(const std::string& path, const std::string& what, const std::stri
 }
 
 Result<void> write_all(const fs::path& scratch, const std::string& folder, const std::vector<File>& files) {
+  std::error_code status;
   for (const auto& f : files) {
+    fs::create_directories((scratch / f.name).parent_path(), status);
     std::ofstream out(scratch / f.name, std::ios::binary);
     out.write(f.content.data(), std::streamsize(f.content.size()));
     out.close();
     if (!out) return fail(io_error(folder + "/" + f.name, "cannot be written", "is there space left and permission to write?"));
   }
-  std::error_code status;
   fs::create_directories(folder, status);
   for (const auto& f : files) {
+    if (!status) fs::create_directories((fs::path(folder) / f.name).parent_path(), status);
     if (!status) fs::rename(scratch / f.name, fs::path(folder) / f.name, status);
   }
   if (status) return fail(io_error(folder, "cannot be written: " + status.message(), "choose another folder with -o"));

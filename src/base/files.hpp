@@ -9,7 +9,8 @@ namespace jevons {
 struct File {
   std::string name, content;
 };
-/// Writes all files into `folder` (made when absent), or none: they are completed beside it first and then moved in.
+/// Writes all files into `folder` (made when absent), or none: they are completed beside it first and then moved in. A name may hold
+/// sub-folders ("fits/gemm.yaml").
 /// Errors: io, with the path and what the system said.
 Result<void> write_files(const std::string& folder, const std::vector<File>& files);
 /// Reads a whole file of at most `limit` bytes. Errors: not_found, io, bad_input when larger.

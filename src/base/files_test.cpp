@@ -13,8 +13,10 @@ TEST(Files, AllOrNothing) {
   ASSERT_TRUE(write_files(folder.string(), {{"a.txt", "one"}, {"b.txt", "two"}}));
   EXPECT_EQ(*read_file((folder / "b.txt").string(), 100), "two");
   // One impossible name: nothing new arrives, no scratch folder stays.
-  EXPECT_FALSE(write_files(folder.string(), {{"a.txt", "changed"}, {"no/such/place", "x"}}));
+  EXPECT_FALSE(write_files(folder.string(), {{"a.txt", "changed"}, {"a.txt/below", "x"}}));
   EXPECT_EQ(*read_file((folder / "a.txt").string(), 100), "one");
+  ASSERT_TRUE(write_files(folder.string(), {{"sub/c.txt", "three"}}));
+  EXPECT_EQ(*read_file((folder / "sub/c.txt").string(), 100), "three");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.parent_path()), {}), 1);
 }
 

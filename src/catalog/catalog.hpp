@@ -44,8 +44,8 @@ struct Known {
 template <class Q>
 using Maybe = std::optional<Known<Q>>;
 
-enum class Section : std::uint8_t { accelerator, fabric, component, collective, datacenter, price, demand, efficiency };
-inline constexpr std::size_t kSections = 8;
+enum class Section : std::uint8_t { accelerator, fabric, component, collective, datacenter, price, demand, efficiency, fit };
+inline constexpr std::size_t kSections = 9;
 /// Folder of a section in a catalogue: "accelerators".
 std::string_view folder(Section);
 

@@ -14,7 +14,7 @@ std::string_view name(Confidence c) {
 }
 std::string_view folder(Section s) {
   constexpr std::string_view names[] = {"accelerators", "fabrics", "components", "collectives",
-                                        "datacenters",  "prices",  "demand",     "efficiency"};
+                                        "datacenters",  "prices",  "demand",     "efficiency", "fits"};
   return names[std::size_t(s)];
 }
 

@@ -27,6 +27,7 @@ Result<Outcome> run_bench(Context& c) {
   constexpr int kRuns = 5;
   const std::string wanted = c.words.empty() ? "" : c.words[0];
   if (wanted == "plan-160") return bench_plan(c);
+  if (wanted == "market") return bench_market(c);
   Outcome o;
   o.document.version = std::string(version());
   o.document.title = fmt::format("Reference workloads: median of {} runs, one thread", kRuns);
@@ -68,7 +69,7 @@ Result<Outcome> run_bench(Context& c) {
     t.rows.push_back({std::string(r.name), requests, median, r.limit_s, requests / median});
   }
   if (t.rows.empty())
-    return bad_input("bench", fmt::format("unknown workload '{}'", wanted.substr(0, 40)), "serve-w1, serve-w2, serve-w3 or plan-160");
+    return bad_input("bench", fmt::format("unknown workload '{}'", wanted.substr(0, 40)), "serve-w1, serve-w2, serve-w3, plan-160 or market");
   o.document.tables.push_back(std::move(t));
   return o;
 }

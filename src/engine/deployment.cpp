@@ -90,6 +90,7 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   Scenario scenario = a.scenario;
   JEVONS_CHECK(scenario.settings.set("accelerator", w.accelerator, s.has("pools") ? "--pools" : s.setting("accelerator").file));
   JEVONS_TRY(p.subject, make_subject(c.catalog, a.model, scenario, s.text("weights"), s.text("kv_cache_dtype")));
+  p.subject.engine = s.text("engine");
   JEVONS_TRY(p.policy, policy_of(c, s, p.subject.chip, w));
   JEVONS_TRY(p.subject.reserve, serve::engine_reserve(c.catalog, std::max(p.policy.max_num_batched_tokens, p.policy.chunk)));
   JEVONS_CHECK(step::check_placement(a.model, w.placement));

@@ -102,7 +102,7 @@ std::span<const OptionSpec> edge_options() {
   static const auto table = [] {
     const auto plan = plan_options();
     std::vector<OptionSpec> v(plan.begin(), plan.end());
-    std::erase_if(v, [](const OptionSpec& o) { return o.path == "objective" || o.path == "shadow_prices" || o.path == "finalists"; });
+    std::erase_if(v, [](const OptionSpec& o) { return o.path == "objective" || o.path == "tenants" || o.path == "shadow_prices" || o.path == "finalists"; });
     v.insert(v.end(), std::begin(kEdge), std::end(kEdge));
     return v;
   }();

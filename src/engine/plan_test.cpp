@@ -97,7 +97,7 @@ TEST(PlanKnobs, EachMovesSomeAnswer) {
       {"cost.usd_per_gpu_hour", {"9"}, {}},
       {"seed", {"2"}, {{"workload.lengths", "lognormal:0.5"}}},
   };
-  std::vector<std::string_view> walked{"search.gap", "search.effort", "search.threads", "finalists", "shadow_prices"};  // below
+  std::vector<std::string_view> walked{"search.gap", "search.effort", "search.threads", "finalists", "shadow_prices", "tenants"};  // below
   for (const Knob& k : knobs) {
     Given base = kBase;
     for (const auto& [path, value] : k.with) base[path] = value;
@@ -134,6 +134,26 @@ TEST(PlanKnobs, OfTheSearchAndThePage) {
   changed["shadow_prices"] = "true";
   const auto with = *ask(changed);
   EXPECT_TRUE(std::any_of(with.document.tables.begin(), with.document.tables.end(), [](const auto& t) { return t.name == "shadow_prices"; }));
+}
+
+TEST(PlanKnobs, OfTenants) {
+  Given g = kBase;
+  g.erase("model");
+  g["tenants"] = "day,llama-3.1-8b,90,1,12 night,llama-3.1-8b,90,1,0";
+  const auto accelerators = [&](std::string_view path) {
+    const Outcome o = *ask(g);
+    for (const auto& v : o.document.values) {
+      if (v.path == path) return v.number.value_or(-1);
+    }
+    return -1.0;
+  };
+  const double apart = accelerators("dedicated.accelerators"), shared = accelerators("shared.accelerators");
+  EXPECT_GT(shared, 0);
+  EXPECT_LT(shared, apart);
+  g["tenants"] = "day,llama-3.1-8b,90,1,12 night,llama-3.1-8b,90,batch";
+  EXPECT_LE(accelerators("shared.accelerators"), accelerators("dedicated.accelerators"));
+  g["tenants"] = "day,llama-3.1-8b";
+  EXPECT_EQ(ask(g).error().key, "tenants");
 }
 
 TEST(Plan, NoNamesWhatBindsAndTheNearestChange) {

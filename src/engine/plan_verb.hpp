@@ -9,6 +9,9 @@ std::span<const OptionSpec> plan_options();
 /// Errors: bad input. A question without a feasible answer is answered "no", with what binds and the nearest change.
 Result<Outcome> run_plan(Context& context);
 
+/// A plan of several tenants. Errors: bad input.
+Result<Outcome> run_tenants(Context& context, const Settings& settings);
+
 /// A plan's question as values, and what they point to.
 struct PlanQuestion {
   Settings settings;

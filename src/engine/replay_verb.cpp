@@ -20,6 +20,19 @@ constexpr OptionSpec kOptions[] = {
      .flag = "--profile",
      .type = OptionType::list,
      .help = "operator times of the run's GPU and model: one table, the others are found beside it"},
+    {.path = "leave_out",
+     .flag = "--leave-out",
+     .type = OptionType::choice,
+     .choices = "model|accelerator|engine|configuration|block",
+     .help = "serving points: predict each group with constants that were fitted without it"},
+    {.path = "explain_case",
+     .flag = "--explain-case",
+     .type = OptionType::text,
+     .help = "serving points: break the prediction of this case into operators"},
+    {.path = "refit",
+     .flag = "--refit",
+     .type = OptionType::boolean,
+     .help = "serving points: fit the constants on them first, and print them"},
 };
 
 std::string engine_of(const evidence::Replay& r) {

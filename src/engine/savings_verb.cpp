@@ -193,7 +193,7 @@ std::span<const OptionSpec> savings_options() {
   static const auto table = [] {
     const auto plan = plan_options();
     std::vector<OptionSpec> v(plan.begin(), plan.end());
-    std::erase_if(v, [](const OptionSpec& o) { return o.path == "objective" || o.path == "shadow_prices" || o.path == "finalists"; });
+    std::erase_if(v, [](const OptionSpec& o) { return o.path == "objective" || o.path == "tenants" || o.path == "shadow_prices" || o.path == "finalists"; });
     v.push_back({.path = "theta", .flag = "--theta", .type = OptionType::boolean, .fallback = "false",
                  .help = "elasticities of the optimal cost as well: ten more plans on a fine grid"});
     v.push_back({.path = "bill.price_of", .flag = "--price-of", .type = OptionType::text, .fallback = "V3.2-Exp",

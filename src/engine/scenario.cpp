@@ -130,4 +130,10 @@ Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model:
   return subject;
 }
 
+Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model::Model& m, const std::string& accelerator) {
+  Scenario s{.settings = Settings(scenario_options())};
+  JEVONS_CHECK(s.settings.set("accelerator", accelerator, "tiers"));
+  return make_subject(catalog, m, s, s.settings.text("weights"), s.settings.text("kv_cache_dtype"));
+}
+
 }  // namespace jevons::engine

@@ -28,6 +28,8 @@ Result<Scenario> read_scenario(const Context& context);
 /// A model of the catalogue by name, or a config.json by path (anything with a '/' or ending in .json).
 Result<model::Model> load_model(const catalog::Catalog& catalog, const std::string& name_or_path);
 
+/// A model as its maker ships it on an accelerator of the catalogue, with default limits of memory.
+Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model::Model& model, const std::string& accelerator);
 /// A model on the scenario's accelerator in the given formats. `model` must outlive the result.
 Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model::Model& model, const Scenario& s,
                                    const std::string& weights, const std::string& cache);

@@ -11,5 +11,7 @@ Result<Outcome> run_simulate(Context& context);
 
 /// jevons bench: how long the reference workloads take here.
 Result<Outcome> run_bench(Context& context);
+/// The word `market` of it: the paths of a forecast. In bench_market.cpp.
+Result<Outcome> bench_market(Context& context);
 
 }  // namespace jevons::engine

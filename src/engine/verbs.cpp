@@ -8,16 +8,23 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.hpp"
+#include "engine/calibrate_verb.hpp"
 #include "engine/datacenter_verb.hpp"
 #include "engine/evaluate.hpp"
 #include "engine/fabric_verb.hpp"
 #include "engine/plan_verb.hpp"
 #include "engine/replay_verb.hpp"
 #include "engine/simulate_verb.hpp"
-#include "evidence/validate.hpp"
 #include "model/describe.hpp"
 
 namespace jevons::engine {
+
+Result<Outcome> run_backtest(Context& c);    // backtest_verb.cpp
+std::span<const OptionSpec> backtest_options();
+Result<Outcome> run_forecast(Context& c);  // forecast_verb.cpp
+Result<Outcome> run_claims(Context& c);    // claims_verb.cpp
+std::span<const OptionSpec> forecast_options();
+Result<Outcome> run_validate(Context& c);  // validate_verb.cpp
 
 namespace {
 
@@ -234,94 +241,6 @@ Result<Outcome> run_catalog(Context& c) {
   return o;
 }
 
-nlohmann::ordered_json metrics_json(const evidence::Validation::Metrics& metrics) {
-  nlohmann::ordered_json j = nlohmann::ordered_json::object();
-  for (const auto& [name, s] : metrics) {
-    j[name] = {{"n", s.n}, {"median_ape", s.median_ape}, {"p90_ape", s.p90_ape}, {"bias", s.bias}};
-    j[name]["coverage90"] = s.coverage90 ? nlohmann::ordered_json(*s.coverage90) : nlohmann::ordered_json(nullptr);
-  }
-  return j;
-}
-
-Result<Outcome> run_validate(Context& c) {
-  JEVONS_TRY(const bool recorded, is_recorded_run(c.words[0]));
-  if (recorded) return run_replay(c);
-  if (c.settings.has("profile"))
-    return fail(c.settings.error("profile", "beside measured serving points", "a recorded run: RUN_requests.jsonl"));
-  JEVONS_TRY(const std::string text, read_file(c.words[0], 256u << 20));
-  JEVONS_TRY(const evidence::Cases cases, evidence::read_cases(text, c.words[0]));
-  const evidence::Validation v = evidence::validate(c.catalog, cases);
-  Outcome o;
-  auto& d = o.document;
-  d.title = fmt::format("{}: {} cases predicted, {} refused", c.words[0], v.rows.size(), v.refused.size());
-  d.version = std::string(version());
-  const report::Origin origin{"derived", "predicted over measured, evidence::validate in src/evidence/validate.cpp", "docs/cases.md"};
-  report::Table t{"errors",
-                  "Predicted against measured",
-                  {{"group", "group", "{}", {}},
-                   {"name", "", "{}", {}},
-                   {"metric", "metric", "{}", {}},
-                   {"n", "n", "{:.0f}", origin},
-                   {"median_ape", "median\n|error| %", "{:.1f}", origin},
-                   {"p90_ape", "p90\n|error| %", "{:.1f}", origin},
-                   {"bias", "bias %", "{:+.1f}", origin},
-                   {"coverage90", "in the 90 %\nband, %", "{:.0f}", origin}},
-                  {},
-                  {},
-                  true};
-  const auto rows = [&](const std::string& group, const std::string& name, const evidence::Validation::Metrics& m) {
-    for (const auto& [metric, s] : m) {
-      t.rows.push_back({group, name, metric, double(s.n), s.median_ape * 100, s.p90_ape * 100, s.bias * 100,
-                        s.coverage90 ? report::Cell(*s.coverage90 * 100) : report::Cell(std::monostate{})});
-    }
-  };
-  rows("all", "", v.metrics);
-  for (const auto& [group, names] : v.by) {
-    for (const auto& [name, m] : names) rows(group, name, m);
-  }
-  t.notes = {"Steady-state closed form: the start burst of a benchmark is not in it, so measured mean TTFT is about twice as long."};
-  d.tables.push_back(std::move(t));
-  report::Table each{"cases",
-                     "Each case",
-                     {{"case_id", "case", "{}", {}},
-                      {"model", "model", "{}", {}},
-                      {"tpot_ms", "TPOT ms", "{:.2f}", origin},
-                      {"tpot_ms_measured", "measured", "{:.2f}", {}},
-                      {"ttft_ms", "TTFT ms", "{:.0f}", origin},
-                      {"ttft_ms_measured", "measured", "{:.0f}", {}},
-                      {"memory_binds", "memory binds", "{}", {}}},
-                     {},
-                     {},
-                     false};
-  report::Chart chart{"tpot",
-                      "Time per output token: predicted against measured",
-                      "scatter",
-                      "measured ms",
-                      "predicted ms",
-                      true,
-                      true,
-                      {},
-                      {{"cases", {}, {}}}};
-  const auto ms = [](const std::optional<double>& s) { return s ? report::Cell(*s * 1e3) : report::Cell(std::monostate{}); };
-  for (const auto& p : v.rows) {
-    each.rows.push_back({p.of->id, p.of->model, p.tpot_s * 1e3, ms(p.of->tpot_s), p.ttft_s * 1e3, ms(p.of->ttft_s),
-                         std::string(p.memory_binds ? "yes" : "no")});
-    if (!p.of->tpot_s) continue;
-    chart.series[0].x.push_back(*p.of->tpot_s * 1e3);
-    chart.series[0].y.push_back(p.tpot_s * 1e3);
-  }
-  d.tables.push_back(std::move(each));
-  d.charts.push_back(std::move(chart));
-  for (std::size_t i = 0; i < std::min<std::size_t>(5, v.refused.size()); ++i) d.notes.push_back("refused: " + v.refused[i]);
-  if (v.refused.size() > 5) d.notes.push_back(fmt::format("and {} more refused", v.refused.size() - 5));
-  nlohmann::ordered_json j = {{"cases", v.rows.size()}, {"refused", v.refused.size()}, {"metrics", metrics_json(v.metrics)}};
-  for (const auto& [group, names] : v.by) {
-    for (const auto& [name, m] : names) j["by"][group][name] = metrics_json(m);
-  }
-  o.json = j.dump(1) + "\n";
-  return o;
-}
-
 const Verb kVerbs[] = {
     {"run",
      "[SCENARIO.yaml]",
@@ -424,15 +343,43 @@ const Verb kVerbs[] = {
      1,
      {},
      run_datacenter},
+    {"forecast",
+     "[SCENARIO.yaml]",
+     "Futures of tokens, spending, accelerators, HBM, power and capital to 2032, and whether efficiency raises or lowers them.\nWhat a "
+     "token takes comes from the cheapest deployment of a model per tier; everything has a default.",
+     "  jevons forecast\n  jevons forecast examples/forecast-cheap-memory.yaml -o out    # fan charts in out/report.html\n"
+     "  jevons forecast --set segments.code_agent.growth=0.5 --set tiers.open.model=deepseek-v3.2 --format json\n",
+     0,
+     1,
+     {},
+     run_forecast},
+    {"claims",
+     "",
+     "Work out what is said about tokens, prices and compute, and judge it: holds, holds only if, contradicted, ambiguous.",
+     "  jevons claims\n  jevons claims --format json\n  jevons claims -o out    # sources and evidence in out/evidence.csv\n",
+     0,
+     0,
+     {},
+     run_claims},
+    {"backtest", "", "Fit the demand model at past dates and score it on what came after, against four naive forecasts.",
+     "  jevons backtest\n  jevons backtest --ablation -o out    # what each mechanism earns\n  jevons backtest --format json\n", 0, 0,
+     backtest_options(), run_backtest},
     {"validate", "CASES.csv|RUN_requests.jsonl",
      "Run measured serving points, or the log of a vLLM run request by request, through the model and print how far off it is.",
      "  jevons validate cases.csv\n  jevons validate cases.csv --format json\n  jevons validate cases.csv -o out    # every case, and a "
      "chart\n  jevons validate llama_requests.jsonl --profile rtx4090_tp1_attention.csv.gz\n",
      1, 1, replay_options(), run_validate},
+    {"calibrate", "FILE...",
+     "Fit your own measurements: operator tables (tools/profile_gpu.py), serving points (the cases format) or results of vllm bench serve "
+     "(JSON).\nPrints errors before and after; -o DIR writes an overlay for --catalog DIR.",
+     "  python3 tools/profile_gpu.py --accelerator h100-sxm -o h100.csv && jevons calibrate h100.csv -o mine\n"
+     "  jevons calibrate my_runs.csv -o mine && jevons run --catalog mine --model qwen3-32b --accelerator h100-sxm\n"
+     "  jevons calibrate c8.json c64.json --model qwen3-32b --accelerator h100-sxm --tp 2 -o mine\n",
+     1, 64, calibrate_options(), run_calibrate},
     {"bench",
-     "[serve-w1|serve-w2|serve-w3|plan-160]",
-     "Time the simulator on its reference workloads, or a study of 160 configurations.",
-     "  jevons bench serve-w1\n  jevons bench plan-160\n",
+     "[serve-w1|serve-w2|serve-w3|plan-160|market]",
+     "Time the simulator on its reference workloads, a study of 160 configurations, or the paths of a forecast.",
+     "  jevons bench serve-w1\n  jevons bench plan-160\n  jevons bench market    # 65,536 paths x 108 months x 9 segments\n",
      0,
      1,
      {},
@@ -458,6 +405,7 @@ std::span<const Verb> verbs() {
       if (verb.name == "fabric") verb.options = fabric_options();
       if (verb.name == "datacenter") verb.options = datacenter_options();
       if (verb.name == "edge") verb.options = edge_options();
+      if (verb.name == "forecast") verb.options = forecast_options();
       if (verb.name == "savings") verb.options = savings_options();
     }
     return v;

@@ -1,9 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/text.hpp"
-#include "evidence/validate.hpp"
+#include "evidence/cases.hpp"
 
 namespace jevons::evidence {
 namespace {
@@ -58,35 +59,84 @@ Result<double> mean_share(const Row& r) {
   return fail({ErrorCode::bad_input, r.file, r.line, "lengths", fmt::format("'{}'", t.substr(0, 40)), "fixed or uniform:LOW:HIGH", {}});
 }
 
-Result<Case> read_case(const Row& r) {
-  Case c;
-  c.row = r.line;
-  c.id = r.text("case_id");
-  c.model = r.text("model");
-  c.accelerator = r.text("accelerator");
-  c.weights = r.text("weights");
-  c.kv_cache = r.text("kv_cache");
-  c.engine = r.text("engine");
+Error wrong(const Row& r, std::string column, std::string what, std::string expected) {
+  return {ErrorCode::bad_input, r.file, r.line, std::move(column), std::move(what), std::move(expected), {}};
+}
+
+// The workers of one kind: "prefill" or "decode". Attention ranks share the accelerators of a worker, as in an aggregated replica.
+Result<Workers> read_workers(const Row& r, const std::string& kind) {
+  Workers w;
+  for (const char* size : {"_workers", "_tp"}) {
+    if (r.text(kind + size).empty()) return fail(wrong(r, kind + size, "is empty in a disaggregated row", "a number of at least 1"));
+  }
+  JEVONS_TRY(w.count, r.size(kind + "_workers"));
+  JEVONS_TRY(const int ranks, r.size(kind + "_tp"));
+  JEVONS_TRY(w.placement.pp, r.size(kind + "_pp"));
+  JEVONS_TRY(w.placement.dp, r.size(kind + "_dp_attention"));
+  JEVONS_TRY(w.placement.ep, r.size(kind + "_ep"));
+  w.placement.tp = w.placement.dp > 1 ? std::max(1, ranks / w.placement.dp) : ranks;
+  return w;
+}
+
+std::vector<std::pair<std::string, std::string>> read_flags(const std::string& text) {
+  std::vector<std::pair<std::string, std::string>> flags;
+  for (const auto pair : split(text, ';')) {
+    if (trim(pair).empty()) continue;
+    const auto equals = pair.find('=');
+    flags.emplace_back(std::string(trim(pair.substr(0, equals))),
+                       equals == std::string_view::npos ? std::string() : std::string(trim(pair.substr(equals + 1))));
+  }
+  return flags;
+}
+
+Result<void> read_sizes(const Row& r, Case& c) {
+  if (c.disaggregated) {
+    JEVONS_TRY(c.prefill, read_workers(r, "prefill"));
+    JEVONS_TRY(c.decode, read_workers(r, "decode"));
+    return {};
+  }
   JEVONS_TRY(c.placement.tp, r.size("tp"));
   JEVONS_TRY(c.placement.pp, r.size("pp"));
   JEVONS_TRY(c.placement.ep, r.size("ep"));
   JEVONS_TRY(c.placement.dp, r.size("dp_attention"));
   JEVONS_TRY(const int accelerators, r.size("n_accelerators"));
   if (c.placement.dp > 1) c.placement.tp = std::max(1, accelerators / c.placement.dp);  // attention ranks lie within the replica
+  return {};
+}
+
+Result<Case> read_case(const Row& r) {
+  Case c;
+  c.row = r.line;
+  c.file = r.file;
+  c.id = r.text("case_id");
+  c.date = r.text("date");
+  c.model = r.text("model");
+  c.accelerator = r.text("accelerator");
+  c.weights = r.text("weights");
+  c.kv_cache = r.text("kv_cache");
+  c.engine = r.text("engine");
+  c.engine_version = r.text("engine_version");
+  c.engine_args = read_flags(r.text("engine_args"));
+  c.disaggregated = r.text("mode") == "disagg";
+  JEVONS_CHECK(read_sizes(r, c));
+  if (!r.text("lengths").empty()) c.lengths = r.text("lengths");
   JEVONS_TRY(const double share, mean_share(r));
   JEVONS_TRY(const auto isl, r.number("isl"));
   JEVONS_TRY(const auto osl, r.number("osl"));
   JEVONS_TRY(const auto load, r.number("load_value"));
+  JEVONS_TRY(const auto requests, r.number("num_requests"));
   JEVONS_TRY(const auto hits, r.number("prefix_hit_rate"));
   JEVONS_TRY(const auto ttft, r.number("ttft_ms_mean"));
   JEVONS_TRY(const auto tpot, r.number("tpot_ms_mean"));
-  if (!isl || !osl || *isl < 1 || *osl < 1)
-    return fail({ErrorCode::bad_input, r.file, r.line, "isl", "isl or osl is missing or 0", "tokens of at least 1", {}});
-  if (!ttft && !tpot)
-    return fail({ErrorCode::bad_input, r.file, r.line, "tpot_ms_mean", "neither TTFT nor TPOT is measured", "at least one of the two", {}});
+  if (!isl || !osl || *isl < 1 || *osl < 1) return fail(wrong(r, "isl", "isl or osl is missing or 0", "tokens of at least 1"));
+  if (!load || *load < 1) return fail(wrong(r, "load_value", fmt::format("'{}'", r.text("load_value")), "at least one request in flight"));
+  if (!ttft && !tpot) return fail(wrong(r, "tpot_ms_mean", "neither TTFT nor TPOT is measured", "at least one of the two"));
+  c.nominal_isl = *isl;
+  c.nominal_osl = *osl;
   c.isl = *isl * share;
   c.osl = *osl * share;
-  c.concurrency = std::max(1.0, load.value_or(1));
+  c.concurrency = *load;
+  c.num_requests = requests && *requests >= 1 ? std::size_t(*requests) : 10 * std::size_t(*load);
   c.prefix_hit_rate = std::min(1.0, hits.value_or(0));
   if (ttft) c.ttft_s = *ttft / 1e3;
   if (tpot) c.tpot_s = *tpot / 1e3;
@@ -109,10 +159,11 @@ Result<Cases> read_cases(const std::string& csv, const std::string& file) {
     if (trim(lines[i]).empty()) continue;
     const auto cells = csv_cells(lines[i]);
     const Row r{header, cells, file, int(i) + 1};
-    if (r.text("mode") != "agg" || r.text("load") != "concurrency") {
+    const std::string& mode = r.text("mode");
+    if (mode != "agg" && mode != "disagg") return fail(wrong(r, "mode", fmt::format("'{}'", mode.substr(0, 40)), "agg or disagg"));
+    if (r.text("load") != "concurrency") {
       out.passed_over.push_back(
-          fmt::format("{}:{} {}: mode {} under load {}: the closed form covers one aggregated replica at a concurrency", file, r.line,
-                      r.text("case_id"), r.text("mode"), r.text("load")));
+          fmt::format("{}:{} {}: load {}: cases are scored under a fixed concurrency", file, r.line, r.text("case_id"), r.text("load")));
       continue;
     }
     JEVONS_TRY(Case c, read_case(r));

@@ -51,12 +51,12 @@ TEST(Validate, RefusesUnknownNamesWithTheReason) {
   const auto catalog = catalog::Catalog::builtin();
   const auto v = validate(
       catalog, *read_cases(kHeader + row("llama-9", "h100-sxm") + row("llama-3.1-8b", "h1000") + row("llama-3.1-405b", "h100-sxm") +
-                               row("llama-3.1-8b", "h100-sxm", "disagg,bf16,,vllm,1,1,1,1,1000,200,fixed,concurrency,4,,100,10,yes") +
+                               row("llama-3.1-8b", "h100-sxm", "agg,bf16,,vllm,1,1,1,1,1000,200,fixed,rate,4,,100,10,yes") +
                                row("llama-3.1-8b", "h100-sxm"),
                            "c.csv"));
   EXPECT_EQ(v.rows.size(), 1u);
   ASSERT_EQ(v.refused.size(), 4u);
-  EXPECT_NE(v.refused[0].find("disagg"), std::string::npos);
+  EXPECT_NE(v.refused[0].find("load rate"), std::string::npos);
   EXPECT_NE(v.refused[1].find("unknown model 'llama-9'"), std::string::npos);
   EXPECT_NE(v.refused[3].find("does not fit"), std::string::npos);
   EXPECT_EQ(v.metrics.at("tpot_ms_mean").n, 1u);

@@ -1,53 +1,49 @@
 #pragma once
-// How far off are the predictions? Published serving points, each run through the same step model and steady state as a user's scenario.
+// How far off are the predictions? Published serving points, each run through the simulator as a user's run is.
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "serve/steady_state.hpp"
+#include "evidence/bands.hpp"
 
 namespace jevons::evidence {
-
-/// One measured serving point; columns and units in docs/cases.md.
-struct Case {
-  int row = 0;  // line in the file
-  std::string id, model, accelerator, weights, kv_cache, engine;
-  step::Placement placement;
-  double isl = 0, osl = 0;  // mean tokens, drawn lengths taken into account
-  double concurrency = 0, prefix_hit_rate = 0;
-  std::optional<double> ttft_s, tpot_s;
-  bool ttft_usable = true;
-};
-/// Reads the cases format. Rows that are no aggregated closed-loop point are listed in `passed_over` with the reason.
-/// Errors: a column is missing, a cell is no number: file, line, column, value.
-struct Cases {
-  std::vector<Case> cases;
-  std::vector<std::string> passed_over;
-};
-Result<Cases> read_cases(const std::string& csv, const std::string& file);
-
-struct Prediction {
-  const Case* of = nullptr;
-  double tpot_s = 0, ttft_s = 0, output_tok_s = 0;
-  double band = 0;
-  bool memory_binds = false;  // fewer sequences fit than are in flight
-};
-/// Errors of this one case, with row, column and value: unknown names, a placement that does not divide, no room for one sequence.
-Result<Prediction> predict(const catalog::Catalog& catalog, const Case& c);
 
 struct Score {
   std::size_t n = 0;
   double median_ape = 0, p90_ape = 0, bias = 0;  // fractions of the measured value; bias: median signed error
   std::optional<double> coverage90;              // share of measured values inside the band; only where a band is predicted
 };
+/// What fits left behind, to be written into the catalogue.
+struct Learned {
+  step::Served constants;
+  step::ServedBlocks blocks;
+  Bands bands{};
+};
 struct Validation {
   std::vector<Prediction> rows;
+  std::vector<Regime> regimes;     // one a row
+  std::vector<MetricBands> bands;  // one a row
   std::vector<std::string> refused;
-  using Metrics = std::map<std::string, Score>;  // tpot_ms_mean, output_tok_s, ttft_ms_mean
-  Metrics metrics;
-  std::map<std::string, std::map<std::string, Metrics>> by;  // "model", "accelerator", "engine"
+  std::vector<std::string> notes;                            // flags that are not modelled, rows that break physics
+  std::optional<Learned> learned;                            // with `refit`
+  using Metrics = std::map<std::string, Score>;              // tpot_ms_mean, output_tok_s, ttft_ms_mean
+  Metrics metrics;                                           // aggregated cases
+  Metrics physics;                                           // the same without corrections of single deployments
+  Metrics disaggregated;                                     // the others, apart
+  std::map<std::string, std::map<std::string, Metrics>> by;  // "model", "accelerator", "engine", "regime"
 };
-Validation validate(const catalog::Catalog& catalog, const Cases& cases);
+
+/// What is left out of every fit before it is scored. configuration: a fifth of all (block, placement, lengths) at a time, so that other
+/// configurations of the same deployment are seen.
+enum class LeaveOut : std::uint8_t { nothing, configuration, block, model, accelerator, engine };
+struct ValidateOptions {
+  LeaveOut leave_out = LeaveOut::nothing;
+  bool refit = false;                         // fit constants, corrections and bands on the cases first
+  std::function<void(double)> progress = {};  // called now and then with the share done
+};
+/// Every case, in parallel; the same bytes on any number of threads.
+Result<Validation> validate(const catalog::Catalog& catalog, const Cases& cases, const ValidateOptions& options = {});
 
 }  // namespace jevons::evidence

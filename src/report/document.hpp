@@ -38,7 +38,7 @@ struct Table {
 };
 
 struct Chart {
-  std::string name, title, type;  // type: bar, line, scatter
+  std::string name, title, type;  // type: bar, line, scatter; fan: the middle, then pairs of ends, widest first
   std::string x_label, y_label;
   bool log_x = false, log_y = false;
   std::vector<std::string> categories;  // bar only
@@ -74,6 +74,8 @@ std::string to_page(const Document&, bool colour, bool explain);
 std::string to_text(const Table&, bool colour);
 /// RFC 4180 CSV with a header line; absent cells are empty.
 std::string to_csv(const Table&);
+/// A fan or line chart as an SVG image. Values that a logarithmic axis cannot show are left out.
+std::string to_svg(const Chart&);
 /// A self-contained HTML page that reads nothing but the result JSON inside it. `result` is to_json(document).
 std::string to_html(const nlohmann::ordered_json& result);
 

@@ -63,5 +63,17 @@ TEST(Report, HtmlIsSelfContainedAndCannotBeBrokenOutOf) {
   EXPECT_EQ(html.find("@DATA@"), std::string::npos);
 }
 
+TEST(Svg, FanHasItsBandsInsideTheFrame) {
+  const Chart fan{
+      "f",    "a < b", "fan",
+      "year", "x",     false,
+      true,   {},      {{"50 %", {2026, 2027}, {10, 100}}, {"10 %", {2026, 2027}, {5, 20}}, {"90 %", {2026, 2027}, {20, 1000}}}};
+  const std::string svg = to_svg(fan);
+  EXPECT_NE(svg.find("a &lt; b"), std::string::npos);
+  // Hand-worked: the frame is 70 to 624 by 316 to 34; 5 to 1,000 on a logarithmic axis puts 100 at 316 - 282 log(20)/log(200) = 156.6.
+  EXPECT_NE(svg.find("624.0,156.6"), std::string::npos) << svg;
+  EXPECT_NE(svg.find("points=\"70.0,316.0 "), std::string::npos);  // 5 in 2026: the lower left corner
+}
+
 }  // namespace
 }  // namespace jevons::report

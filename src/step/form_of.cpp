@@ -23,21 +23,23 @@ std::vector<std::int64_t> knots(const Subject& s, std::int64_t max_context) {
 }
 
 // Attention seconds that one decoding sequence with each knot's context adds, above one with none.
-std::vector<double> sequence_seconds(const StepTime& time, const std::vector<std::int64_t>& at) {
+std::vector<double> sequence_seconds(const StepTime& time, const std::vector<std::int64_t>& at, double factor) {
   constexpr double kMany = 64;  // attention is proportional to the sequences: many of them lose no digits to the rest of the step
   const double all = kMany * time.placement().dp, none = time.seconds({all, 0, 0, 0});
   std::vector<double> out;
-  for (const auto n : at) out.push_back(std::max(out.empty() ? 0.0 : out.back(), (time.seconds({all, double(n), 0, 0}) - none) / kMany));
+  for (const auto n : at) {
+    out.push_back(std::max(out.empty() ? 0.0 : out.back(), factor * (time.seconds({all, double(n), 0, 0}) - none) / kMany));
+  }
   return out;
 }
 
 std::vector<Segment> decode_table(const StepTime& time, const FormOptions& o, const std::vector<std::int64_t>& at) {
-  const auto attention = sequence_seconds(time, at);
+  const auto attention = sequence_seconds(time, at, o.decode_factor);
   std::vector<Segment> out;
   out.reserve(std::size_t(o.max_batch) * (at.size() - 1));
   Ticks floor = 0;
   for (int b = 1; b <= o.max_batch; ++b) {
-    const double none = time.seconds({double(b) * o.tokens_per_sequence * time.placement().dp, 0, 0, 0});
+    const double none = o.decode_factor * time.seconds({double(b) * o.tokens_per_sequence * time.placement().dp, 0, 0, 0});
     Ticks base = floor = std::max(floor, ticks_of(none));  // never less than a smaller batch
     for (std::size_t i = 0; i + 1 < at.size(); ++i) {
       const double rise = (attention[i + 1] - attention[i]) / double(at[i + 1] - at[i]) / o.unit;
@@ -73,11 +75,11 @@ double token_attention(const StepTime& time, std::int64_t position, std::int64_t
          time.placement().dp * kTicksPerSecond;
 }
 
-std::vector<PositionSegment> position_table(const StepTime& time, const std::vector<std::int64_t>& at, int chunk) {
+std::vector<PositionSegment> position_table(const StepTime& time, const std::vector<std::int64_t>& at, const FormOptions& o) {
   std::vector<PositionSegment> out;
   double sum = 0, here = 0;
   for (std::size_t i = 0; i + 1 < at.size(); ++i) {
-    const double next = std::max(here, token_attention(time, at[i + 1], chunk)), width = double(at[i + 1] - at[i]);
+    const double next = std::max(here, o.prompt_factor * token_attention(time, at[i + 1], o.max_tokens)), width = double(at[i + 1] - at[i]);
     out.push_back({at[i], sum, here, (next - here) / (2 * width)});
     sum += width * (here + next) / 2;
     here = next;
@@ -93,13 +95,14 @@ StepForm form_of(const StepTime& time, const FormOptions& o) {
   const int ranks = time.placement().dp;
   std::vector<Ticks> tokens, shared;
   if (ranks == 1) {
-    tokens = token_table(o.max_tokens, [&](double n) { return time.token_seconds(n); });
+    tokens = token_table(o.max_tokens, [&](double n) { return o.prompt_factor * time.token_seconds(n); });
   } else {
-    tokens = token_table(o.max_tokens, [&](double n) { return time.token_seconds(n * ranks) - time.expert_seconds(n * ranks); });
-    shared = token_table(o.max_tokens * ranks, [&](double n) { return time.expert_seconds(n); });
+    tokens = token_table(o.max_tokens,
+                         [&](double n) { return o.prompt_factor * (time.token_seconds(n * ranks) - time.expert_seconds(n * ranks)); });
+    shared = token_table(o.max_tokens * ranks, [&](double n) { return o.prompt_factor * time.expert_seconds(n); });
   }
-  return StepForm(decode_table(time, o, at), int(at.size()) - 1, std::move(tokens), position_table(time, at, o.max_tokens),
-                  ticks_of(o.prefill_floor), o.unit, std::move(shared));
+  return StepForm(decode_table(time, o, at), int(at.size()) - 1, std::move(tokens), position_table(time, at, o),
+                  ticks_of(o.prompt_factor * o.prefill_floor), o.unit, std::move(shared));
 }
 
 }  // namespace jevons::step

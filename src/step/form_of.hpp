@@ -12,6 +12,8 @@ struct FormOptions {
   int tokens_per_sequence = 1;         // next token and drafts that one step verifies for each sequence
   std::int32_t unit = 1;               // context sums count 1/unit tokens
   double prefill_floor = 0;            // seconds a step with prompt tokens takes at least
+  double decode_factor = 1;            // on decode steps, from measurements of this very deployment
+  double prompt_factor = 1;            // on what prompt tokens add, likewise
 };
 
 /// Tables of `time`. Decode: exact at a set of contexts that holds every cap of the model (windows, top-k), linear in between. Tokens:

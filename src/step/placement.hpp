@@ -29,6 +29,7 @@ struct Subject {
   model::CacheFormat cache_format = model::CacheFormat::bf16;  // resolved: never native
   std::vector<model::CacheGroup> cache;
   catalog::Accelerator chip;
+  std::string engine = "vllm";  // whose kernels run: vllm, sglang or trtllm
   double memory_utilization = 0.9;
   double reserve = 4e9;  // bytes an engine takes beside weights and cache
 };

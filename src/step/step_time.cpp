@@ -13,11 +13,9 @@ namespace {
 using model::Group;
 using Operand = model::WeightFormat::Operand;
 
-// Kernel times neither add nor hide each other fully: (a^q + b^q)^(1/q).
-double smooth_max(double a, double b, double q) {
-  const double high = std::max(a, b);
-  return high <= 0 ? 0 : high * std::pow(std::pow(a / high, q) + std::pow(b / high, q), 1 / q);
-}
+// Kernel times neither add nor hide each other fully: (a^q + b^q)^(1/q), q = 3 for products and 4 for attention.
+double smooth_max3(double a, double b) { return std::cbrt(a * a * a + b * b * b); }
+double smooth_max4(double a, double b) { return std::sqrt(std::sqrt(a * a * a * a + b * b * b * b)); }
 
 struct Peak {
   double flops = 0;
@@ -78,10 +76,12 @@ std::string_view constants_name(const catalog::Accelerator& chip) {
   return own.empty() ? "hopper" : own;
 }
 
+constexpr double kMeasuredStream = 0.855;  // achieved share of memory bandwidth on the chips of the fit
 constexpr std::array kOperands{Operand::bf16, Operand::fp8, Operand::fp4, Operand::int8};
 
 // moe: ending of the constants' names for the experts' format.
-Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::string_view moe) {
+Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::string_view moe,
+                                       std::string_view engine) {
   KernelConstants c{};
   const std::string_view own = chip.thing->attribute("kernel_constants");
   c.borrowed = own.empty();
@@ -93,17 +93,8 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
     if (f == nullptr) missing = key;
     return f == nullptr ? 0.0 : f->value;
   };
-  c.weight_stream = value("weight_stream_fraction");
-  c.kv_stream = value("kv_stream_fraction");
-  c.decode_attention = value("decode_attention_fraction");
-  c.prefill_attention = value("prefill_attention_fraction");
-  c.attention_floor = value("attention_floor");
-  c.short_kernel = value("short_kernel");
-  c.host_per_sequence = value("host_per_sequence");
-  c.expert_cost = value("expert_cost");
   c.dispatch_alpha = value("dispatch_alpha");
   c.dispatch_fraction = value("dispatch_fraction");
-  c.routing_exponent = value("routing_exponent");
   const std::string e(moe);
   for (const Operand o : kOperands) {
     c.gemm_floor[std::size_t(o)] = value("gemm_floor_" + std::string(suffix(o)));
@@ -114,13 +105,18 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
   c.moe_flop = value("moe_flop_" + e);
   c.moe_half_width = value("moe_half_width_" + e);
   c.moe_token = value("moe_token_" + e);
-  for (int i = 0; i < 3; ++i) {
-    const std::string n = std::to_string(2 << i);
-    c.allreduce_alpha[i] = value("allreduce_alpha_" + n);
-    c.allreduce_beta[i] = value("allreduce_beta_" + n);
-    c.allreduce_kink[i] = value("allreduce_kink_" + n);
-  }
   c.allreduce_link = value("allreduce_link");
+  JEVONS_TRY(const catalog::Thing* reduce, catalog.find(catalog::Section::efficiency, "all-reduce"));
+  for (std::size_t row = 0; row < reduce->series.rows(); ++row) {
+    const auto& r = reduce->series;
+    if (r.text(row, "kernels") != constants_name(chip) || r.text(row, "engine") != engine) continue;
+    const auto number = [&](std::string_view column) { return r.number(row, column).value_or(0); };
+    c.allreduce[number("ranks") <= 2   ? 0
+                : number("ranks") <= 4 ? 1
+                                       : 2] = {number("floor_us") * 1e-6, number("kink_us") * 1e-6, number("kink_mb") * 1e6,
+                                               number("us_per_mb") * 1e-12};
+  }
+  if (c.allreduce[0].floor == 0) missing = "the all-reduce of engine " + std::string(engine);
   if (!missing.empty()) return bad_input(std::string(t.file), "lacks " + missing, "every constant of the step-time form");
   const catalog::Thing* band = c.thing;
   if (c.borrowed) {
@@ -131,7 +127,7 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
       const auto i = std::size_t(o);
       c.gemm_fraction[i] = own_fractions[i].value_or(c.gemm_fraction[i]);
     }
-    c.weight_stream = chip.hbm_fraction.value_or(c.weight_stream);
+    if (chip.hbm_fraction) c.weight_stream = *chip.hbm_fraction / kMeasuredStream;
   }
   c.band = band->number("band_p90").value_or(0.45);
   return c;
@@ -150,6 +146,7 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
   if (!s.chip.memory) return lacks("memory");
   if (!s.chip.peak_bf16) return lacks("peak_bf16");
   StepTime t;
+  JEVONS_TRY(t.served_, Served::read(catalog));
   t.subject_ = &s;
   t.placement_ = p;
   // Experts in mxfp4 multiply with wider activations; which, depends on the kernel generation.
@@ -161,7 +158,13 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
     t.operand_note =
         fmt::format("{} has no units for {}: weights are dequantized and multiplied in bf16", s.chip.thing->name, s.weights.name);
   }
-  JEVONS_TRY(t.constants_, read_constants(catalog, s.chip, mxfp4 ? "mxfp4" : suffix(s.weights.routed.operand)));
+  const bool blackwell = constants_name(s.chip) == "blackwell";
+  const std::string_view experts = mxfp4 ? "mxfp4" : suffix(s.weights.routed.operand);
+  t.moe_fraction_ = experts == "mxfp4" ? blackwell ? Fit::moe_fraction_blackwell_mxfp4 : Fit::moe_fraction_hopper_mxfp4
+                    : experts == "fp4" ? blackwell ? Fit::moe_fraction_blackwell_fp4 : Fit::moe_fraction_hopper_mxfp4
+                    : blackwell        ? Fit::moe_fraction_blackwell_fp8
+                                       : Fit::moe_fraction_hopper_fp8;
+  JEVONS_TRY(t.constants_, read_constants(catalog, s.chip, experts, s.engine));
   t.bandwidth_ = s.chip.hbm_bandwidth->value.value();
   // Experts inside one scale-up domain talk over its fabric, wider placements over the network.
   const bool inside = p.tp * p.dp <= s.chip.scaleup_domain.value_or(1);
@@ -193,6 +196,7 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
       product(g).bytes += held * bits(g);
       product(g).flops_per_token += 2 * held;
     }
+    kc.latent = std::holds_alternative<model::Mla>(k.layer.attention);
     kc.has_attention = !std::holds_alternative<std::monostate>(k.layer.attention);
     product(kc.has_attention && c[Group::attn] == 0 ? Group::linear_attn : Group::attn).kernels += attention_gemms(k.layer.attention);
     if (k.layer.dense) product(Group::dense_ffn).kernels += 2;
@@ -200,7 +204,10 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
       kc.small_reductions = 1;
     }
     kc.short_kernels = short_kernels(k.layer.attention) + (k.layer.moe ? 3 : 0);
+    // TensorRT-LLM joins an all-reduce, the residual sum and the norm after it in one kernel (AllReduceFusionOp::RESIDUAL_RMS_NORM).
+    const bool fused = s.engine == "trtllm" && p.tp > 1;
     kc.reductions = (kc.has_attention ? 1 : 0) + (k.layer.dense || k.layer.moe ? 1 : 0);
+    if (fused) kc.short_kernels -= kc.reductions;
     if (const auto& e = k.layer.moe) {
       kc.has_moe = true;
       product(Group::router).kernels += 1;
@@ -221,18 +228,26 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
 }
 
 double StepTime::product_seconds(double bytes, double flops, std::size_t o) const {
-  return smooth_max(bytes / (constants_.weight_stream * bandwidth_), flops / (constants_.gemm_fraction[o] * gemm_peak_[o]), 3);
+  const double stream = served_[Fit::weight_stream] * constants_.weight_stream,
+               share = constants_.gemm_fraction[o] * served_[Fit::gemm_fraction];
+  return smooth_max3(bytes / (stream * bandwidth_), flops / (share * gemm_peak_[o]));
 }
 
 double StepTime::moe_seconds(const KindCost& k, double tokens) const {
   const KernelConstants& c = constants_;
   const double ep = placement_.ep;
-  const double hit = model::distinct_experts(k.experts, k.top_k, std::pow(tokens, c.routing_exponent)) / ep;
-  const double stream = hit * (k.expert_bytes / (c.moe_stream * bandwidth_) + c.expert_cost);
-  const double efficiency = c.moe_flop * k.expert_width / (k.expert_width + c.moe_half_width);
-  const double compute = tokens * k.top_k / ep * k.expert_flops / (efficiency * moe_peak_);
-  const double imbalance = ep > 1 ? std::min(ep, 1 + std::sqrt(ep / std::max(1.0, tokens * k.top_k))) : 1;
-  return smooth_max(stream, compute, 3) * imbalance + c.moe_floor + c.moe_token * tokens * k.top_k * double(subject_->model->hidden) / 7168;
+  const double hit = model::distinct_experts(k.experts, k.top_k, std::pow(tokens, served_[Fit::routing_exponent])) / ep;
+  const double stream = hit * (k.expert_bytes / (c.moe_stream * served_[Fit::moe_stream] * bandwidth_) + served_[Fit::expert_cost]);
+  const double efficiency = c.moe_flop * served_[moe_fraction_] * k.expert_width / (k.expert_width + c.moe_half_width);
+  // The rows of each expert fill whole tiles: half a tile is lost on average.
+  const double rows = tokens * k.top_k / ep + hit * served_[Fit::moe_tile] / 2;
+  const double compute = rows * k.expert_flops / (efficiency * moe_peak_);
+  const double imbalance = ep > 1 ? std::min(ep, 1 + served_[Fit::imbalance] * std::sqrt(ep / std::max(1.0, tokens * k.top_k)) +
+                                                     served_[Fit::expert_skew] * std::log2(ep))
+                                  : 1;
+  return smooth_max3(stream, compute) * imbalance + c.moe_floor * served_[Fit::moe_floor] +
+         c.moe_token * served_[Fit::moe_token] * tokens * k.top_k * double(subject_->model->hidden) / 7168 +
+         served_[Fit::moe_route] * tokens;
 }
 
 double StepTime::all_reduce_seconds(double bytes) const {
@@ -241,12 +256,11 @@ double StepTime::all_reduce_seconds(double bytes) const {
   // Measured at 2, 4 and 8 ranks; above 8 the latency grows with the tiers of the domain, as log2 of the ranks.
   const int i = n <= 2 ? 0 : n <= 4 ? 1 : 2;
   const double stretch = n > 8 ? std::log2(double(n)) / 3 : 1;
-  const KernelConstants& c = constants_;
-  const fabric::AllReduce a{Seconds{c.allreduce_alpha[i] * stretch}, Seconds{c.allreduce_beta[i]}, Seconds{c.allreduce_kink[i]}};
+  const KernelConstants::AllReduce& a = constants_.allreduce[std::size_t(i)];
   // Chips with slower links than the measured ones take longer in proportion.
-  const double slower = std::max(1.0, c.allreduce_link / link_);
-  const Seconds t = fabric::all_reduce_time(a, Bytes{bytes});
-  return a.alpha.value() + (t - a.alpha).value() * slower;
+  const double slower = std::max(1.0, constants_.allreduce_link / link_);
+  return a.floor * stretch * served_[Fit::allreduce_latency] +
+         (a.kink * bytes / (bytes + a.kink_bytes) + a.per_byte * bytes) * slower * served_[Fit::allreduce_size];
 }
 
 StepTime::Parts StepTime::parts(const Step& x) const {
@@ -260,34 +274,39 @@ StepTime::Parts StepTime::parts(const Step& x) const {
   for (const auto& k : kinds_) {
     for (std::size_t o = 0; o < k.products.size(); ++o) {
       const Product& q = k.products[o];
-      if (q.bytes > 0) out.gemm += k.count * (product_seconds(q.bytes, own * q.flops_per_token, o) + q.kernels * c.gemm_floor[o]);
+      if (q.bytes > 0)
+        out.gemm +=
+            k.count * (product_seconds(q.bytes, own * q.flops_per_token, o) + q.kernels * c.gemm_floor[o] * served_[Fit::gemm_floor]);
     }
     if (k.has_moe) out.moe += k.count * moe_seconds(k, tokens);
-    if (k.has_attention) out.attention += k.count * c.attention_floor;
-    out.small += k.count * k.short_kernels * c.short_kernel;
+    if (k.has_attention) out.attention += k.count * served_[Fit::attention_floor];
+    out.small += k.count * k.short_kernels * (served_[Fit::short_kernel] + own * row * served_[Fit::short_kernel_bytes] / bandwidth_);
     out.communication += k.count * (k.reductions * all_reduce_seconds(own * row) + k.small_reductions * all_reduce_seconds(own * 8));
     if (k.has_moe && p.dp > 1) {  // dispatch and combine between attention ranks
       out.communication +=
           2 * k.count *
-          fabric::all_to_all_time(Seconds{c.dispatch_alpha}, BytesPerSecond{dispatch_bandwidth_}, own, Bytes{row}, p.dp, k.top_k).value();
+          fabric::all_to_all_time(Seconds{c.dispatch_alpha * served_[Fit::dispatch_latency]},
+                                  BytesPerSecond{dispatch_bandwidth_ * served_[Fit::dispatch_fraction]}, own, Bytes{row}, p.dp, k.top_k)
+              .value();
     }
   }
   const double sampled = x.decode_sequences / p.dp + (x.prefill_tokens > 0 ? 1 : 0);
   // The head runs in the last stage only.
   constexpr auto kHead = std::size_t(Operand::bf16);
-  out.gemm += (product_seconds(head_bytes_, sampled * head_flops_per_token_, kHead) + c.gemm_floor[kHead]) / p.pp;
+  out.gemm +=
+      (product_seconds(head_bytes_, sampled * head_flops_per_token_, kHead) + c.gemm_floor[kHead] * served_[Fit::gemm_floor]) / p.pp;
   if (x.decode_sequences > 0) {
     double read = 0;
     for (const auto& g : s.cache) read += model::cache_read(std::span(&g, 1), std::int64_t(x.decode_context)) * rank_share(g, p.tp);
     const auto f = model::decode_attention_flops(*s.model, std::int64_t(x.decode_context));
     const double per_rank = x.decode_sequences / p.dp / p.pp;
-    out.attention +=
-        smooth_max(per_rank * read / (c.kv_stream * bandwidth_), per_rank * f.total() / p.tp / (c.decode_attention * bf16_peak_), 4);
+    out.attention += smooth_max4(per_rank * read / (served_[Fit::kv_stream] * bandwidth_),
+                                 per_rank * f.total() / p.tp / (served_[Fit::decode_attention] * bf16_peak_));
   }
   if (x.prefill_tokens > 0) {
     out.prefill_attention = prefill_attention_seconds(x.prefill_tokens, x.prefill_cached) / p.pp;
   }
-  out.host = c.host_per_sequence * x.decode_sequences / p.dp;
+  out.host = served_[Fit::host_step] / p.pp + served_[Fit::host_sequence] * x.decode_sequences / p.dp;
   return out;
 }
 
@@ -314,7 +333,7 @@ std::vector<Term> StepTime::terms(const Step& step) const {
 
 double StepTime::prefill_attention_seconds(double tokens, double cached) const {
   const auto f = model::prefill_flops(*subject_->model, subject_->parameters, std::int64_t(tokens), std::int64_t(cached));
-  return f.attention / placement_.tp / placement_.dp / (constants_.prefill_attention * bf16_peak_);
+  return f.attention / placement_.tp / placement_.dp / (served_[Fit::prefill_attention] * bf16_peak_);
 }
 
 double StepTime::token_seconds(double tokens) const { return seconds({0, 0, tokens, 0}) - prefill_attention_seconds(tokens, 0); }
@@ -322,6 +341,12 @@ double StepTime::token_seconds(double tokens) const { return seconds({0, 0, toke
 double StepTime::expert_seconds(double tokens) const {
   double sum = 0;
   for (const auto& k : kinds_) sum += k.has_moe ? k.count * moe_seconds(k, tokens) : 0;
+  return sum * placement_.pp;
+}
+
+double StepTime::prefill_floor() const {
+  double sum = 0;
+  for (const auto& k : kinds_) sum += k.count * served_[k.latent ? Fit::prefill_latent_layer : Fit::prefill_layer];
   return sum * placement_.pp;
 }
 

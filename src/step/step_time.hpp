@@ -6,19 +6,24 @@
 #include <vector>
 
 #include "step/placement.hpp"
+#include "step/served.hpp"
 
 namespace jevons::step {
 
 /// Constants of one kernel generation, read from catalog/efficiency/<name>.yaml.
 struct KernelConstants {
   const catalog::Thing* thing = nullptr;
-  bool borrowed = false;  // the chip has no measurements of its own
-  double band = 0.2;      // 90 % of predictions lie within this relative error
-  double weight_stream, kv_stream, decode_attention, prefill_attention, attention_floor, short_kernel, host_per_sequence, expert_cost,
-      routing_exponent, dispatch_alpha, dispatch_fraction;
-  std::array<double, 4> gemm_floor, gemm_fraction;                                  // by operand, as model::WeightFormat counts them
-  double moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;                // for the formats used
-  double allreduce_alpha[3], allreduce_beta[3], allreduce_kink[3], allreduce_link;  // 2, 4, 8 ranks
+  bool borrowed = false;     // the chip has no measurements of its own
+  double band = 0.2;         // 90 % of predictions lie within this relative error
+  double weight_stream = 1;  // factor on the achieved share of memory bandwidth
+  double dispatch_alpha, dispatch_fraction;
+  std::array<double, 4> gemm_floor, gemm_fraction;                    // by operand, as model::WeightFormat counts them
+  double moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;  // for the formats used
+  struct AllReduce {
+    double floor = 0, kink = 0, kink_bytes = 1, per_byte = 0;  // seconds, seconds, bytes, seconds a byte
+  };
+  std::array<AllReduce, 3> allreduce{};  // of the engine, 2, 4 and 8 ranks
+  double allreduce_link;                 // bytes/s on which they were measured
 };
 
 /// What one step does on one replica.
@@ -40,6 +45,14 @@ class StepTime {
   /// Errors: the chip lacks a peak, bandwidth or memory in the catalogue, or the placement does not divide.
   static Result<StepTime> make(const catalog::Catalog& catalog, const Subject& subject, const Placement& placement);
 
+  /// The same placement with other constants.
+  StepTime with(const Served& served) const {
+    StepTime t = *this;
+    t.served_ = served;
+    return t;
+  }
+  const Served& served() const { return served_; }
+
   double seconds(const Step& step) const;
   std::vector<Term> terms(const Step& step) const;
   /// A step of `tokens` prompt tokens without their attention: what products, experts, communication and launches take.
@@ -48,6 +61,8 @@ class StepTime {
   double expert_seconds(double tokens) const;
   /// The attention of `tokens` prompt tokens after `cached` ones, spread over the attention ranks.
   double prefill_attention_seconds(double tokens, double cached) const;
+  /// What a step with prompt tokens takes at least: its kernels are launched one by one, outside CUDA graphs.
+  double prefill_floor() const;
   /// FLOP-only lower bound of prefilling `tokens` after `cached`: no prediction may be below it.
   double prefill_bound(double tokens, double cached) const;
   const KernelConstants& constants() const { return constants_; }
@@ -62,7 +77,7 @@ class StepTime {
   struct KindCost {  // one kind of layer, per rank
     double count = 0;
     std::array<Product, 4> products{};  // by operand: attention projections, dense and shared FFN, router
-    bool has_attention = false, has_moe = false;
+    bool has_attention = false, has_moe = false, latent = false;
     double small_reductions = 0;  // of a few bytes a token: norms over all heads
     double short_kernels = 0, reductions = 0;
     double experts = 0, top_k = 0, expert_bytes = 0, expert_flops = 0, expert_width = 0;
@@ -79,6 +94,8 @@ class StepTime {
   const Subject* subject_ = nullptr;
   Placement placement_;
   KernelConstants constants_{};
+  Served served_;
+  Fit moe_fraction_ = Fit::moe_fraction_hopper_fp8;
   std::vector<KindCost> kinds_;
   double link_ = 0;                // of one accelerator, one direction
   double dispatch_bandwidth_ = 0;  // one direction, achieved

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "traffic/laws.hpp"
-#include "traffic/portable_math.hpp"
+#include "base/portable_math.hpp"
 
 namespace jevons::traffic {
 namespace {

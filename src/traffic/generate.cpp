@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "traffic/order.hpp"
-#include "traffic/portable_math.hpp"
+#include "base/portable_math.hpp"
 
 namespace jevons::traffic {
 namespace {

@@ -7,7 +7,7 @@
 #include <functional>
 #include <limits>
 
-#include "traffic/portable_math.hpp"
+#include "base/portable_math.hpp"
 
 namespace jevons::traffic {
 namespace {

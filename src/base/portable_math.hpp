@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-namespace jevons::traffic {
+namespace jevons {
 
 inline constexpr double kLn2High = 0x1.62e42fee00000p-1,
                         kLn2Low = 0x1.a39ef35793c76p-33;  // ln 2 in two parts, the first with trailing zeros
@@ -46,4 +46,4 @@ inline double portable_exp(double x) {
 /// Source: Wichura, "Algorithm AS 241: The percentage points of the normal distribution", Applied Statistics 37(3), 1988 (PPND16).
 double normal_quantile(double p);
 
-}  // namespace jevons::traffic
+}  // namespace jevons

@@ -1,0 +1,46 @@
+#pragma once
+// One measured serving point as a deployment of the simulator: the same step times, cache blocks, engine rules and closed loop as a user's
+// run.
+#include <memory>
+#include <span>
+
+#include "evidence/cases.hpp"
+#include "serve/cache_blocks.hpp"
+#include "serve/engine.hpp"
+#include "step/served_blocks.hpp"
+
+namespace jevons::evidence {
+
+struct Prediction {
+  const Case* of = nullptr;
+  double tpot_s = 0, ttft_s = 0, output_tok_s = 0;
+  bool memory_binds = false;   // fewer sequences fit than are in flight
+  bool near_limit = false;     // the cache was over nine tenths full, or somebody was preempted
+  bool corrected = false;      // the correction of this very deployment spoke, beside the physics
+  double blocks = 0, fit = 0;  // cache blocks of one attention rank, whole sequences that fit the replica
+  std::int64_t preemptions = 0;
+};
+/// Measured output tokens per second, by Little's law over both latencies. Nothing where the TTFT is not usable: cold engine or unknown
+/// client.
+std::optional<double> measured_output(const Case& c);
+
+/// A case made ready to run: names resolved, placement checked, memory divided.
+struct Prepared {
+  const Case* of = nullptr;
+  std::unique_ptr<model::Model> model;
+  std::unique_ptr<step::Subject> subject;
+  step::Placement placement;  // of the replica, or of one decode worker
+  serve::EnginePolicy policy;
+  serve::CacheBlocks cache;  // of one attention rank
+  std::unique_ptr<step::StepTime> time;
+  std::unique_ptr<step::StepTime> prefill_time;  // of one prefill worker; disaggregated cases only
+  double concurrency = 0;                        // of the replica, or of one decode worker
+  std::vector<std::string> notes;                // flags that are not modelled
+};
+
+/// Errors of this one case, with row, column and value: unknown names, a placement that does not divide, no room for one sequence.
+Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c);
+/// The simulated benchmark under these constants, with the factors of the case's own block where there are some.
+Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors = nullptr);
+
+}  // namespace jevons::evidence
