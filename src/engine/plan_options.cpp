@@ -94,6 +94,12 @@ constexpr OptionSpec kPlan[] = {
      .high = 65536,
      .help = "requests in flight, at most (default: as many as the engines seat)"},
 
+    {.path = "tenants",
+     .flag = "--tenant",
+     .type = T::list,
+     .help = "several instead of one model: NAME,MODEL,REQ_PER_S[,AMPLITUDE,PEAK_HOUR] or NAME,MODEL,REQ_PER_S,batch; shared fleet against "
+             "own pools"},
+
     {.path = "slo.ttft",
      .flag = "--ttft",
      .type = T::text,

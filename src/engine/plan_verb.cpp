@@ -13,6 +13,7 @@
 namespace jevons::engine {
 
 Result<Outcome> run_plan(Context& c) {
+  if (c.settings.has("tenants")) return run_tenants(c, c.settings);
   JEVONS_TRY(PlanQuestion q, read_plan(c));
   const Settings& s = q.settings;
   const auto longest = std::int64_t(std::ceil(s.number("workload.isl"))) + std::int64_t(std::ceil(s.number("workload.osl"))) +

@@ -9,6 +9,9 @@ std::span<const OptionSpec> plan_options();
 /// Errors: bad input. A question without a feasible answer is answered "no", with what binds and the nearest change.
 Result<Outcome> run_plan(Context& context);
 
+/// A plan of several tenants. Errors: bad input.
+Result<Outcome> run_tenants(Context& context, const Settings& settings);
+
 /// A plan's question as values, and what they point to.
 struct PlanQuestion {
   Settings settings;
@@ -29,6 +32,11 @@ Result<const catalog::Thing*> find_chip(const catalog::Catalog& catalog, const s
 std::span<const OptionSpec> savings_options();
 /// Errors: bad input.
 Result<Outcome> run_savings(Context& context);
+
+/// jevons edge: options of a plan, for the cloud, and its own.
+std::span<const OptionSpec> edge_options();
+/// Errors: bad input.
+Result<Outcome> run_edge(Context& context);
 
 /// jevons bench plan-160.
 Result<Outcome> bench_plan(Context& context);

@@ -30,42 +30,65 @@ std::string key_of(std::string_view name) {  // "KV bytes": kv_bytes
   return out;
 }
 
-std::vector<report::Cell> world_cells(const savings::World& w) {
-  if (!w.best) return {{}, {}, {}, {}, {}, w.why_not};
-  const savings::Best& b = *w.best;
-  return {b.usd_per_mtok, b.cache_bytes_per_user / 1073741824.0, b.hbm_bytes_per_token / 1e9, b.accelerator_s_per_token * 1e6,
-          b.joules_per_token > 0 ? report::Cell(b.joules_per_token) : report::Cell(), b.deployment};
+// One row for everything on, one for each technique taken away, one for everything off.
+struct LedgerRow {
+  std::string name, off;
+  std::optional<double> share, bytes;
+  const savings::World* world;
+};
+std::vector<LedgerRow> rows_of(const savings::ReplannedLedger& l) {
+  std::vector<LedgerRow> out{{"all on", "-", {}, {}, &l.all_on}};
+  for (const auto& s : l.shares) out.push_back({s.what.name, s.what.off, s.usd, std::exp(s.log_bytes), &s.without});
+  out.push_back({"all off", "-", {}, {}, &l.all_off});
+  return out;
 }
 
 report::Table ledger_table(const savings::ReplannedLedger& l) {
   report::Table t{"ledger",
-                  "Techniques, each world at its own best deployment",
+                  "Techniques: share of the saving, and each world without one at its own best deployment",
                   {{"technique", "technique", "{}", {}},
-                   {"without", "without it", "{}", {}},
-                   {"share_usd", "share\n$/Mtok", "{:.4f}", kLedger},
-                   {"share_cache", "cache\nx less", "{:.2f}", kLedger},
-                   {"usd_per_mtok", "$/Mtok\nwithout", "{:.4f}", kLedger},
+                   {"share_usd_per_mtok", "share\n$/Mtok", "{:.4f}", kLedger},
+                   {"share_cache_factor", "cache\nx less", "{:.2f}", kLedger},
+                   {"usd_per_mtok", "without:\n$/Mtok", "{:.4f}", kLedger},
                    {"cache_gib_per_user", "GiB\n/user", "{:.3f}", kLedger},
                    {"hbm_gb_per_token", "HBM GB\n/token", "{:.3f}", kLedger},
-                   {"accelerator_s_per_mtok", "GPU·s\n/Mtok", "{:.0f}", kLedger},
-                   {"joules_per_token", "J\n/token", "{:.3f}", kLedger},
-                   {"deployment", "best deployment", "{}", {}}},
+                   {"joules_per_token", "J\n/token", "{:.3f}", kLedger}},
                   {},
-                  {},
+                  {"Shares are Shapley values: they sum to the difference between all off and all on, whatever the order.",
+                   "HBM GB a token: cache and weights that decode steps read for one output token (thousands: TB per Mtok)."},
                   true};
-  const auto row = [&](std::string name, std::string off, std::optional<double> share, std::optional<double> bytes, const savings::World& w) {
-    std::vector<report::Cell> cells{std::move(name), std::move(off), maybe(share), maybe(bytes)};
-    const auto rest = world_cells(w);
-    cells.insert(cells.end(), rest.begin(), rest.end());
+  for (const auto& r : rows_of(l)) {
+    std::vector<report::Cell> cells{r.name, maybe(r.share), maybe(r.bytes)};
+    if (const auto& b = r.world->best) {
+      cells.insert(cells.end(), {b->usd_per_mtok, b->cache_bytes_per_user / 1073741824.0, b->hbm_bytes_per_token / 1e9,
+                                 b->joules_per_token > 0 ? report::Cell(b->joules_per_token) : report::Cell()});
+    } else {
+      cells.resize(7);
+    }
     t.rows.push_back(std::move(cells));
-  };
-  row("all on", "", {}, {}, l.all_on);
-  for (const auto& s : l.shares) row(s.what.name, s.what.off, s.usd, std::exp(s.log_bytes), s.without);
-  row("all off", "", {}, {}, l.all_off);
-  t.notes = {"Shares are Shapley values: they sum to the difference between all off and all on, whatever the order.",
-             "HBM GB a token: cache and weights that decode steps read for one output token. GPU·s: of the whole deployment."};
+  }
   if (l.infeasible > 0)
     t.notes.push_back(fmt::format("Shares in dollars: null, {} of {} combinations have no deployment within the limits.", l.infeasible, l.plans));
+  return t;
+}
+
+report::Table deployment_table(const savings::ReplannedLedger& l) {
+  report::Table t{"deployments",
+                  "What would be run without each",
+                  {{"technique", "without", "{}", {}},
+                   {"instead", "instead", "{}", {}},
+                   {"accelerators_per_kuser", "GPUs per\n1,000 users", "{:.1f}", kLedger},
+                   {"accelerator_s_per_mtok", "GPU·s\n/Mtok", "{:.0f}", kLedger},
+                   {"deployment", "best deployment", "{}", {}}},
+                  {},
+                  {"Users: requests in flight."},
+                  true};
+  for (const auto& r : rows_of(l)) {
+    if (const auto& b = r.world->best)
+      t.rows.push_back({r.name, r.off, 1000 / b->users_per_accelerator, b->accelerator_s_per_token * 1e6, b->deployment});
+    else
+      t.rows.push_back({r.name, r.off, {}, {}, r.world->why_not});
+  }
   return t;
 }
 
@@ -170,7 +193,7 @@ std::span<const OptionSpec> savings_options() {
   static const auto table = [] {
     const auto plan = plan_options();
     std::vector<OptionSpec> v(plan.begin(), plan.end());
-    std::erase_if(v, [](const OptionSpec& o) { return o.path == "objective" || o.path == "shadow_prices" || o.path == "finalists"; });
+    std::erase_if(v, [](const OptionSpec& o) { return o.path == "objective" || o.path == "tenants" || o.path == "shadow_prices" || o.path == "finalists"; });
     v.push_back({.path = "theta", .flag = "--theta", .type = OptionType::boolean, .fallback = "false",
                  .help = "elasticities of the optimal cost as well: ten more plans on a fine grid"});
     v.push_back({.path = "bill.price_of", .flag = "--price-of", .type = OptionType::text, .fallback = "V3.2-Exp",
@@ -219,6 +242,7 @@ Result<Outcome> run_savings(Context& c) {
     d.answer.push_back({"Most", fmt::format("{}: ${:.4g} of the ${:.4g} saved", largest->what.name, *largest->usd,
                                             l.all_off.best->usd_per_mtok - l.all_on.best->usd_per_mtok)});
   d.tables.push_back(ledger_table(l));
+  d.tables.push_back(deployment_table(l));
   d.tables.push_back(factor_table(l));
   if (s.boolean("theta")) {
     JEVONS_TRY(const auto theta, savings::elasticities(f));
