@@ -15,7 +15,10 @@ namespace {
 
 using T = OptionType;
 constexpr OptionSpec kEdge[] = {
-    {.path = "device.model", .flag = "--device-model", .type = T::text, .help = "model on the device: name in the catalogue, or a config.json"},
+    {.path = "device.model",
+     .flag = "--device-model",
+     .type = T::text,
+     .help = "model on the device: name in the catalogue, or a config.json"},
     {.path = "device.accelerator", .flag = "--device", .type = T::text, .help = "the device's chip: name in the catalogue, or FILE.yaml"},
     {.path = "device.weights", .flag = "--device-weights", .type = T::text, .fallback = "int4-g32", .help = "weight format on the device"},
     {.path = "device.watts",
@@ -53,8 +56,20 @@ constexpr OptionSpec kEdge[] = {
      .low = 1e-3,
      .high = 1e7,
      .help = "of one user"},
-    {.path = "users.private", .flag = "--private-share", .type = T::number, .fallback = "0", .low = 0, .high = 1, .help = "must not leave the device"},
-    {.path = "users.offline", .flag = "--offline-share", .type = T::number, .fallback = "0", .low = 0, .high = 1, .help = "come while there is no network"},
+    {.path = "users.private",
+     .flag = "--private-share",
+     .type = T::number,
+     .fallback = "0",
+     .low = 0,
+     .high = 1,
+     .help = "must not leave the device"},
+    {.path = "users.offline",
+     .flag = "--offline-share",
+     .type = T::number,
+     .fallback = "0",
+     .low = 0,
+     .high = 1,
+     .help = "come while there is no network"},
     {.path = "network.round_trip",
      .flag = "--round-trip",
      .type = T::number,
@@ -80,13 +95,14 @@ Result<void> put_device(const Context& c, const Settings& s, const model::Model&
   const step::Memory memory = step::memory(subject, {});
   if (step::sequences_that_fit(subject, {}, std::int64_t(isl + osl)) < 1) {
     q.no_device = fmt::format("{} in {} takes {} with one request, {} has {}", m.name, subject.weights.name,
-                              format_bytes(memory.weights + memory.reserve + step::rank_cache(subject, {}, std::int64_t(isl + osl))), chip.name,
-                              format_bytes(memory.capacity));
+                              format_bytes(memory.weights + memory.reserve + step::rank_cache(subject, {}, std::int64_t(isl + osl))),
+                              chip.name, format_bytes(memory.capacity));
     return {};
   }
   const serve::SteadyState alone = serve::steady_state(time, {.isl = isl, .osl = osl, .chunk = 512, .host_constant = 0}, 1);
   if (!s.has("device.watts") && !subject.chip.tdp)
-    return fail(s.error("device.accelerator", fmt::format("the power of {} is not known", chip.name), "a chip with tdp", "give --device-watts"));
+    return fail(
+        s.error("device.accelerator", fmt::format("the power of {} is not known", chip.name), "a chip with tdp", "give --device-watts"));
   const double watts = s.has("device.watts") ? s.number("device.watts") : subject.chip.tdp->value.value();
   q.device.ttft_s = alone.ttft_s;
   q.device.tpot_s = alone.tpot_s;
@@ -102,7 +118,9 @@ std::span<const OptionSpec> edge_options() {
   static const auto table = [] {
     const auto plan = plan_options();
     std::vector<OptionSpec> v(plan.begin(), plan.end());
-    std::erase_if(v, [](const OptionSpec& o) { return o.path == "objective" || o.path == "tenants" || o.path == "shadow_prices" || o.path == "finalists"; });
+    std::erase_if(v, [](const OptionSpec& o) {
+      return o.path == "objective" || o.path == "tenants" || o.path == "shadow_prices" || o.path == "finalists";
+    });
     v.insert(v.end(), std::begin(kEdge), std::end(kEdge));
     return v;
   }();
@@ -126,7 +144,8 @@ Result<Outcome> run_edge(Context& c) {
   q.eligible_share = s.number("device.eligible");
   if (s.has("device.battery")) q.battery_joules = s.number("device.battery") * 3600;
   for (plan::Slo& limit : p.ask.slo) {
-    if (limit.quantile) return fail(s.error("slo.ttft", "is of a quantile", "a limit on the mean: the device serves one request at a time"));
+    if (limit.quantile)
+      return fail(s.error("slo.ttft", "is of a quantile", "a limit on the mean: the device serves one request at a time"));
     if (limit.metric == plan::Slo::Metric::e2e) return fail(s.error("slo.e2e", "has no meaning here", "--ttft and --tpot"));
     (limit.metric == plan::Slo::Metric::ttft ? q.ttft_s : q.tpot_s) = limit.seconds;
     if (limit.metric == plan::Slo::Metric::ttft) limit.seconds -= q.round_trip_s;  // what the network leaves to the cloud
@@ -138,7 +157,8 @@ Result<Outcome> run_edge(Context& c) {
   if (too_far) {
     q.no_cloud = fmt::format("the network alone takes {}", format_seconds(q.round_trip_s));
   } else {
-    const auto context = std::int64_t(s.number("workload.isl") + s.number("workload.osl") + s.number("workload.shared_system_prompt_length"));
+    const auto context =
+        std::int64_t(s.number("workload.isl") + s.number("workload.osl") + s.number("workload.shared_system_prompt_length"));
     JEVONS_TRY(plan::Space space, plan::space_of(c.catalog, p.model, p.knobs, p.budget, p.ask.closed, context, p.ask.threads));
     p.ask.choices = std::move(space.choices);
     p.ask.shapes = std::move(space.shapes);
@@ -149,7 +169,9 @@ Result<Outcome> run_edge(Context& c) {
     if (found && found->best) {
       const plan::Point& best = found->points[*found->best];
       const plan::Shape& shape = p.ask.shapes[best.shape];
-      if (shape.usd_per_s <= 0) return fail(s.error("accelerator", "the price of the cloud's accelerator is not known", "a chip with a price", "give --usd-per-gpu-hour"));
+      if (shape.usd_per_s <= 0)
+        return fail(
+            s.error("accelerator", "the price of the cloud's accelerator is not known", "a chip with a price", "give --usd-per-gpu-hour"));
       q.cloud.ttft_s = best.metrics.ttft.mean;
       q.cloud.tpot_s = best.metrics.tpot.mean;
       q.cloud.usd = shape.usd_per_s / best.metrics.requests_per_s;
@@ -168,7 +190,8 @@ Result<Outcome> run_edge(Context& c) {
   if (!a.feasible) {
     d.answer = {{"Infeasible", a.explanation}};
   } else {
-    d.answer = {{"Split", fmt::format("{:.3g} % on the device, {:.3g} % in the cloud ({})", a.device_share * 100, (1 - a.device_share) * 100, cloud)},
+    d.answer = {{"Split", fmt::format("{:.3g} % on the device, {:.3g} % in the cloud ({})", a.device_share * 100,
+                                      (1 - a.device_share) * 100, cloud)},
                 {"Cost", fmt::format("${:.4g} a user and day, ${:.4g} with all of it in the cloud", a.usd_per_day, a.usd_all_cloud)},
                 {"Binds", a.explanation}};
   }
@@ -187,7 +210,8 @@ Result<Outcome> run_edge(Context& c) {
     if (missing)
       t.rows.push_back({std::move(name), {}, {}, {}, {}, "no: " + *missing});
     else
-      t.rows.push_back({std::move(name), (x.ttft_s + network) * 1e3, x.tpot_s * 1e3, x.joules, x.usd * 1e3, std::string(ok ? "yes" : "no")});
+      t.rows.push_back(
+          {std::move(name), (x.ttft_s + network) * 1e3, x.tpot_s * 1e3, x.joules, x.usd * 1e3, std::string(ok ? "yes" : "no")});
   };
   side(fmt::format("device: {}", chip->name), q.device, 0, q.no_device, a.device_meets);
   side("cloud, network included", q.cloud, q.round_trip_s, q.no_cloud, a.cloud_meets);
@@ -205,7 +229,8 @@ Result<Outcome> run_edge(Context& c) {
   put("latency.tpot_mean_ms", "ms", a.mean_tpot_s * 1e3);
   JEVONS_TRY(const double usd_per_kwh, electricity(c, s));
   d.notes.push_back(fmt::format(
-      "The device is owned: its cost is ${:.3g} a kilowatt-hour of electricity; the cloud's is that of its best plan while busy.", usd_per_kwh));
+      "The device is owned: its cost is ${:.3g} a kilowatt-hour of electricity; the cloud's is that of its best plan while busy.",
+      usd_per_kwh));
   d.notes.push_back("What the device's model answers well enough is an assumption of yours (--eligible-share); quality is not modelled.");
   if (chip->attribute("kernel_constants").empty())
     d.notes.push_back(fmt::format("{}: kernel constants are borrowed, the band is wider (docs/step-time.md).", chip->name));

@@ -12,9 +12,10 @@ namespace {
 
 using Given = std::map<std::string, std::string>;
 
-const Given kBase{{"model", "llama-3.1-8b"},      {"accelerator", "h100-sxm"},   {"limits.max_accelerators", "2"}, {"workload.isl", "300"},
-                  {"workload.osl", "12"},         {"slo.tpot", "9"},             {"objective", "tok/s/gpu"},       {"max_num_seqs", "16"},
-                  {"max_num_batched_tokens", "1024"}, {"load.max_concurrency", "12"}, {"search.threads", "1"},     {"placement.tp", "1 2"}};
+const Given kBase{{"model", "llama-3.1-8b"},      {"accelerator", "h100-sxm"}, {"limits.max_accelerators", "2"},
+                  {"workload.isl", "300"},        {"workload.osl", "12"},      {"slo.tpot", "9"},
+                  {"objective", "tok/s/gpu"},     {"max_num_seqs", "16"},      {"max_num_batched_tokens", "1024"},
+                  {"load.max_concurrency", "12"}, {"search.threads", "1"},     {"placement.tp", "1 2"}};
 
 const catalog::Catalog& facts() {
   static const catalog::Catalog c = catalog::Catalog::builtin();
@@ -113,7 +114,8 @@ TEST(PlanKnobs, EachMovesSomeAnswer) {
     EXPECT_TRUE(moved) << k.path;
     walked.push_back(k.path);
   }
-  for (const auto& o : plan_options()) EXPECT_NE(std::find(walked.begin(), walked.end(), o.path), walked.end()) << o.path << " is not walked";
+  for (const auto& o : plan_options())
+    EXPECT_NE(std::find(walked.begin(), walked.end(), o.path), walked.end()) << o.path << " is not walked";
 }
 
 TEST(PlanKnobs, OfTheSearchAndThePage) {
@@ -133,7 +135,8 @@ TEST(PlanKnobs, OfTheSearchAndThePage) {
   changed = kBase;
   changed["shadow_prices"] = "true";
   const auto with = *ask(changed);
-  EXPECT_TRUE(std::any_of(with.document.tables.begin(), with.document.tables.end(), [](const auto& t) { return t.name == "shadow_prices"; }));
+  EXPECT_TRUE(
+      std::any_of(with.document.tables.begin(), with.document.tables.end(), [](const auto& t) { return t.name == "shadow_prices"; }));
 }
 
 TEST(PlanKnobs, OfTenants) {

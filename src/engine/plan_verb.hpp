@@ -18,14 +18,15 @@ struct PlanQuestion {
   model::Model model;
   plan::Knobs knobs;
   plan::Budget budget;
-  plan::Ask ask;  // without choices and shapes, which come from the space
+  plan::Ask ask;                      // without choices and shapes, which come from the space
   std::vector<std::string> unpriced;  // why a chip has no price, power or capital
   std::shared_ptr<void> chip_files;   // keeps what was read from chip files
 };
 /// Errors: bad input, by key.
 Result<PlanQuestion> read_plan(const Context& context);
 
-/// An accelerator by name, or from a YAML file of the form of catalog/accelerators (anything that ends in .yaml). `keep` owns what was read.
+/// An accelerator by name, or from a YAML file of the form of catalog/accelerators (anything that ends in .yaml). `keep` owns what was
+/// read.
 Result<const catalog::Thing*> find_chip(const catalog::Catalog& catalog, const std::string& name_or_file, std::shared_ptr<void>& keep);
 
 /// jevons savings: options of a plan and its own.

@@ -51,7 +51,8 @@ Result<std::optional<std::string>> put_unit(Context& c, const Settings& given, p
   JEVONS_CHECK(one.settings.set("model", t.model, "--tenant"));
   JEVONS_TRY(PlanQuestion q, read_plan(one));
   if (t.batch) q.ask.slo.clear();
-  const auto context = std::int64_t(given.number("workload.isl") + given.number("workload.osl") + given.number("workload.shared_system_prompt_length"));
+  const auto context =
+      std::int64_t(given.number("workload.isl") + given.number("workload.osl") + given.number("workload.shared_system_prompt_length"));
   JEVONS_TRY(plan::Space space, plan::space_of(c.catalog, q.model, q.knobs, q.budget, q.ask.closed, context, q.ask.threads));
   q.ask.choices = std::move(space.choices);
   q.ask.shapes = std::move(space.shapes);
@@ -95,8 +96,8 @@ Result<Outcome> run_tenants(Context& c, const Settings& s) {
     JEVONS_TRY(const auto unit, put_unit(c, s, x));
     if (!unit) {
       o.answer = Answer::no;
-      d.answer = {{"Infeasible", fmt::format("tenant {}: no deployment of {} meets the limits; jevons plan --model {} names the nearest", x.name,
-                                             x.model, x.model)}};
+      d.answer = {{"Infeasible", fmt::format("tenant {}: no deployment of {} meets the limits; jevons plan --model {} names the nearest",
+                                             x.name, x.model, x.model)}};
       return o;
     }
     units.push_back(*unit);
@@ -106,11 +107,13 @@ Result<Outcome> run_tenants(Context& c, const Settings& s) {
     t.rows.push_back({tenants[i].name, std::string(tenants[i].batch ? "batch" : "interactive"), units[i], tenants[i].unit_rps,
                       tenants[i].rate_mean, f.dedicated[i]});
   d.tables.push_back(std::move(t));
-  d.answer = {{"Shared", fmt::format("{:.0f} accelerators for all, {:.0f} % of their hours in use", f.shared_total, f.shared_use * 100)},
-              {"Apart", fmt::format("{:.0f} accelerators in pools of their own, {:.0f} % in use", f.dedicated_total, f.dedicated_use * 100)},
-              {"Binds", fmt::format("interactive load at {:02d}:00 holds {:.0f}{}", f.peak_hour, f.interactive[std::size_t(f.peak_hour)],
-                                    f.shared_total > f.interactive[std::size_t(f.peak_hour)] ? "; batch work does not fit into the valleys" : "")}};
-  report::Chart day{"day", "Accelerators that interactive tenants hold", "line", "hour", "accelerators", false, false, {}, {{"interactive", {}, {}}, {"shared fleet", {}, {}}}};
+  d.answer = {
+      {"Shared", fmt::format("{:.0f} accelerators for all, {:.0f} % of their hours in use", f.shared_total, f.shared_use * 100)},
+      {"Apart", fmt::format("{:.0f} accelerators in pools of their own, {:.0f} % in use", f.dedicated_total, f.dedicated_use * 100)},
+      {"Binds", fmt::format("interactive load at {:02d}:00 holds {:.0f}{}", f.peak_hour, f.interactive[std::size_t(f.peak_hour)],
+                            f.shared_total > f.interactive[std::size_t(f.peak_hour)] ? "; batch work does not fit into the valleys" : "")}};
+  report::Chart day{"day", "Accelerators that interactive tenants hold",       "line", "hour", "accelerators", false, false,
+                    {},    {{"interactive", {}, {}}, {"shared fleet", {}, {}}}};
   for (int h = 0; h < plan::kHours; ++h) {
     day.series[0].x.push_back(h), day.series[0].y.push_back(f.interactive[std::size_t(h)]);
     day.series[1].x.push_back(h), day.series[1].y.push_back(f.shared_total);
@@ -120,8 +123,9 @@ Result<Outcome> run_tenants(Context& c, const Settings& s) {
               {"dedicated.accelerators", "", "", f.dedicated_total, origin},
               {"shared.use", "", "", f.shared_use, origin},
               {"dedicated.use", "", "", f.dedicated_use, origin}};
-  d.notes = {"Interactive tenants go first; units move between models by the hour. Each unit runs at its planned load: bursts within an hour "
-             "are those of the plan's own limits."};
+  d.notes = {
+      "Interactive tenants go first; units move between models by the hour. Each unit runs at its planned load: bursts within an hour "
+      "are those of the plan's own limits."};
   return o;
 }
 

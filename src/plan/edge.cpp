@@ -32,9 +32,10 @@ EdgeAnswer split_edge(const EdgeQuestion& q) {
   if (!a.cloud_meets) a.least_share = 1;
   if (a.least_share > a.most_share + 1e-12) {
     a.binding = top;
-    const std::string need = !a.cloud_meets ? fmt::format("the cloud cannot serve ({}), so all requests", q.no_cloud ? *q.no_cloud : speed(q.cloud, q.round_trip_s))
+    const std::string need = !a.cloud_meets ? fmt::format("the cloud cannot serve ({}), so all requests",
+                                                          q.no_cloud ? *q.no_cloud : speed(q.cloud, q.round_trip_s))
                                             : fmt::format("{:.0f} % of the requests", a.least_share * 100);
-    const std::string why = q.no_device ? *q.no_device
+    const std::string why = q.no_device                          ? *q.no_device
                             : top == EdgeBinding::device_latency ? "it does " + speed(q.device, 0)
                             : top == EdgeBinding::battery
                                 ? fmt::format("the battery lasts for {:.3g} % of them; {:.3g} Wh a day would do", a.most_share * 100,
@@ -48,9 +49,10 @@ EdgeAnswer split_edge(const EdgeQuestion& q) {
   a.device_share = device_cheaper ? a.most_share : a.least_share;
   a.binding = device_cheaper ? top : a.cloud_meets ? EdgeBinding::must_stay : EdgeBinding::cloud_latency;
   if (device_cheaper)
-    a.explanation = top == EdgeBinding::battery    ? "battery: more would stay on the device if it lasted"
-                    : top == EdgeBinding::eligible ? "the share that the device's model answers well enough"
-                                                   : "the device does not meet the limits: " + (q.no_device ? *q.no_device : speed(q.device, 0));
+    a.explanation = top == EdgeBinding::battery ? "battery: more would stay on the device if it lasted"
+                    : top == EdgeBinding::eligible
+                        ? "the share that the device's model answers well enough"
+                        : "the device does not meet the limits: " + (q.no_device ? *q.no_device : speed(q.device, 0));
   else
     a.explanation = a.cloud_meets ? "the share that must stay: private or offline" : "the cloud does not meet the limits";
   const double d = a.device_share, n = q.requests_per_day;

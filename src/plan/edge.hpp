@@ -12,12 +12,12 @@ struct Side {
   double usd = 0;
 };
 struct EdgeQuestion {
-  Side device, cloud;              // cloud: network not yet counted
+  Side device, cloud;                              // cloud: network not yet counted
   std::optional<std::string> no_device, no_cloud;  // why a side cannot serve at all
-  double round_trip_s = 0;         // added to the cloud's time to first token
+  double round_trip_s = 0;                         // added to the cloud's time to first token
   double requests_per_day = 0;
   double private_share = 0, offline_share = 0;  // of the requests, independent of each other; both must stay on the device
-  double eligible_share = 1;       // of the requests that the device's model answers well enough
+  double eligible_share = 1;                    // of the requests that the device's model answers well enough
   std::optional<double> ttft_s, tpot_s;
   std::optional<double> battery_joules;  // a day, that serving may take
 };

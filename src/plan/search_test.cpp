@@ -57,8 +57,10 @@ Case Maker::make() {
     if (p.chunk > 0) p.chunk = whole(64, 1200);
     p.host_constant = chance(0.5) ? 20'000'000 : 0;
     p.block_size = 16;
-    c.knobs.chips.push_back({.thing = *facts_.find(catalog::Section::accelerator, name), .usd_per_s = 0.001 * whole(1, 3),
-                             .watts = 100.0 * whole(5, 12), .policies = {p}});
+    c.knobs.chips.push_back({.thing = *facts_.find(catalog::Section::accelerator, name),
+                             .usd_per_s = 0.001 * whole(1, 3),
+                             .watts = 100.0 * whole(5, 12),
+                             .policies = {p}});
   }
   c.knobs.tp = {1, 2};
   c.knobs.split = chance(0.3) ? Split::allowed : Split::none;
@@ -72,8 +74,9 @@ Case Maker::make() {
   for (const auto metric : {Slo::Metric::ttft, Slo::Metric::tpot, Slo::Metric::e2e}) {
     if (!chance(0.6)) continue;
     Slo s{metric, chance(0.4) ? std::optional(any({0.5, 0.9, 0.99})) : std::nullopt, 0};
-    s.seconds = metric == Slo::Metric::ttft ? 0.02 + 0.6 * random_.uniform() : metric == Slo::Metric::tpot ? 0.004 + 0.03 * random_.uniform()
-                                                                                                          : 0.1 + random_.uniform();
+    s.seconds = metric == Slo::Metric::ttft   ? 0.02 + 0.6 * random_.uniform()
+                : metric == Slo::Metric::tpot ? 0.004 + 0.03 * random_.uniform()
+                                              : 0.1 + random_.uniform();
     c.ask.slo.push_back(s);
   }
   users.arrivals.rate_per_s = std::exp(4 * random_.uniform());

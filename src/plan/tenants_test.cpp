@@ -6,7 +6,8 @@ namespace jevons::plan {
 namespace {
 
 TEST(Tenants, DayAndNightShareUnits) {
-  // Two tenants of 10 req/s, swinging fully, twelve hours apart: each alone peaks at 20 req/s (20 units of 1 req/s), together they are flat.
+  // Two tenants of 10 req/s, swinging fully, twelve hours apart: each alone peaks at 20 req/s (20 units of 1 req/s), together they are
+  // flat.
   const TenantLoad day{"day", "m", false, 10, 1, 12, 1, 2}, night{"night", "m", false, 10, 1, 0, 1, 2};
   const FleetSharing f = share_fleet({day, night});
   EXPECT_DOUBLE_EQ(f.dedicated_total, 80);
