@@ -379,7 +379,8 @@ Result<void> check_campus(const Campus& c) {
     return refuse("build_time", std::max(c.build_years, c.ramp_years), "at most 50 years to build, and to fill");
   if (!(c.cost_of_capital >= 0 && c.cost_of_capital < 1)) return refuse("cost_of_capital", c.cost_of_capital, "a share from 0 to below 1");
   if (!(c.pue >= 1)) return refuse("pue", c.pue, "1 or more");
-  if (c.tokens_each && !(c.tokens_each->value() > 0)) return refuse("tokens_per_second", c.tokens_each->value(), "a rate above 0");
+  if (c.tokens_each && !(c.tokens_each->value() >= 1e-6 && c.tokens_each->value() <= 1e12))
+    return refuse("tokens_per_second", c.tokens_each->value(), "a rate of 1e-6 to 1e12 tokens a second");
   return {};
 }
 

@@ -195,7 +195,7 @@ Result<Outcome> run_calibrate(Context& c) {
     d.tables.push_back(run_table(fitted));
     d.tables.push_back(constant_table(fitted));
     if (fitted.improves() || force) {
-      o.files.push_back(fitted.overlay);
+      o.files.insert(o.files.end(), fitted.overlay.begin(), fitted.overlay.end());
       better = true;
     } else {
       return bad_input("calibrate",

@@ -79,8 +79,9 @@ Result<serve::EnginePolicy> policy_of(const Context& c, const Settings& s, const
     auto ok = serve::set_option(p, flag, value);
     if (!ok) return fail(s.error("pools", fmt::format("{}={}: {}", flag, value, ok.error().what), ok.error().expected, ok.error().hint));
   }
-  JEVONS_TRY(const catalog::Thing* memory_facts, c.catalog.find(catalog::Section::efficiency, "engine-memory"));
-  p.host_constant = traffic::SimTime(memory_facts->get<Seconds>("host_constant")->value.value() * double(traffic::kNsPerSecond));
+  JEVONS_TRY(const step::Served served, step::Served::read(c.catalog));
+  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
+  p.host_constant = traffic::SimTime(served[kHost[std::size_t(engine)]] * double(traffic::kNsPerSecond));
   return serve::checked(serve::of_one_rank(p, words.placement.dp));
 }
 
@@ -213,6 +214,7 @@ Result<serve::Deployment> deployment_of(const Context& c, const Settings& s, std
       return fail(s.error("autoscaler.min_replicas", "has no effect without a target", "--target-outstanding"));
     }
     JEVONS_TRY(const step::StepTime time, step::StepTime::make(c.catalog, p.subject, p.placement));
+    o.prefill_floor = time.prefill_floor();
     p.form = std::make_unique<step::StepForm>(step::form_of(time, o));
     pool.form = p.form.get();
     if (p.role != Role::both) {

@@ -65,7 +65,8 @@ Result<std::optional<serve::Metrics>> simulate_the_plan(const catalog::Catalog& 
                                                    .max_tokens = policy.max_num_batched_tokens,
                                                    .max_context = longest,
                                                    .tokens_per_sequence = 1 + int(w.draft_tokens),
-                                                   .unit = speculates ? 100 : 1});
+                                                   .unit = speculates ? 100 : 1,
+                                                   .prefill_floor = time.prefill_floor()});
   const serve::CacheBlocks cache = serve::cache_blocks(a.subject, p, policy.block_size);
   serve::Deployment d;
   d.routing = w.prefix_hit_rate > 0 ? serve::Routing::prefix_aware : serve::Routing::least_outstanding;

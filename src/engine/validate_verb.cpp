@@ -40,13 +40,19 @@ report::Table case_table(const report::Origin& origin) {
            {"ttft_usable", "TTFT usable", "{}", {}},
            {"sequences_fit", "sequences that fit", "{:.0f}", origin},
            {"preemptions", "preemptions", "{:.0f}", origin},
-           {"mode", "mode", "{}", {}}},
+           {"mode", "mode", "{}", {}},
+           {"regime", "regime", "{}", {}},
+           {"layer", "who spoke", "{}", {}},
+           {"tpot_low_ms", "TPOT low ms", "{:.2f}", origin},
+           {"tpot_high_ms", "high", "{:.2f}", origin},
+           {"ttft_low_ms", "TTFT low ms", "{:.0f}", origin},
+           {"ttft_high_ms", "high", "{:.0f}", origin}},
           {},
           {},
           false};
 }
 
-std::vector<report::Cell> case_row(const evidence::Prediction& p) {
+std::vector<report::Cell> case_row(const evidence::Prediction& p, evidence::Regime regime, const evidence::MetricBands& band) {
   const evidence::Case& c = *p.of;
   const auto ms = [](const std::optional<double>& s) { return s ? report::Cell(*s * 1e3) : report::Cell(std::monostate{}); };
   return {c.id,
@@ -66,7 +72,13 @@ std::vector<report::Cell> case_row(const evidence::Prediction& p) {
           std::string(c.ttft_usable ? "yes" : "no"),
           p.fit,
           double(p.preemptions),
-          std::string(c.disaggregated ? "disagg" : "agg")};
+          std::string(c.disaggregated ? "disagg" : "agg"),
+          std::string(evidence::name(regime)),
+          std::string(p.corrected ? "physics and this deployment's correction" : "physics"),
+          p.tpot_s * band.tpot.low * 1e3,
+          p.tpot_s * band.tpot.high * 1e3,
+          p.ttft_s * band.ttft.low * 1e3,
+          p.ttft_s * band.ttft.high * 1e3};
 }
 
 std::string catalogue_head(std::string_view thing, std::string_view title, std::string_view source) {
@@ -233,8 +245,9 @@ Result<Outcome> run_validate(Context& c) {
                       true,
                       {},
                       {{"cases", {}, {}}}};
-  for (const auto& p : v.rows) {
-    each.rows.push_back(case_row(p));
+  for (std::size_t i = 0; i < v.rows.size(); ++i) {
+    const auto& p = v.rows[i];
+    each.rows.push_back(case_row(p, v.regimes[i], v.bands[i]));
     if (!p.of->tpot_s) continue;
     chart.series[0].x.push_back(*p.of->tpot_s * 1e3);
     chart.series[0].y.push_back(p.tpot_s * 1e3);
@@ -243,6 +256,7 @@ Result<Outcome> run_validate(Context& c) {
   d.charts.push_back(std::move(chart));
   for (std::size_t i = 0; i < std::min<std::size_t>(5, v.refused.size()); ++i) d.notes.push_back("refused: " + v.refused[i]);
   if (v.refused.size() > 5) d.notes.push_back(fmt::format("and {} more refused", v.refused.size() - 5));
+  for (const auto& note : v.notes) d.notes.push_back(note);
   nlohmann::ordered_json j = {{"cases", v.rows.size()}, {"refused", v.refused.size()}, {"metrics", metrics_json(v.metrics)}};
   j["disaggregated"] = metrics_json(v.disaggregated);
   j["physics"] = metrics_json(v.physics);

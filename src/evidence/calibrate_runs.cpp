@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
+#include "base/text.hpp"
 #include "evidence/fit.hpp"
 
 namespace jevons::evidence {
@@ -50,7 +52,7 @@ RunError error_of(const std::vector<RunRow>& rows, bool after) {
   return e;
 }
 
-File overlay_of(const catalog::Thing& served, const RunCalibration& c, const RunOptions& o) {
+File constants_file(const catalog::Thing& served, const RunCalibration& c, const RunOptions& o) {
   std::string out = "name: served\noverride: true\ntitle: \"Step-time constants of the user's own runs\"\n";
   out += fmt::format("defaults: {{kind: measured, source: \"fit to {}\", read: {}, confidence: A}}\nfacts:\n", o.source, o.date);
   // All of them, so that the folder stands alone when it is laid over one of operators.
@@ -61,6 +63,30 @@ File overlay_of(const catalog::Thing& served, const RunCalibration& c, const Run
     out += fmt::format("  {}: {{value: {:.6g}{}}}\n", key, c.fitted.value[i], time ? " s" : "");
   }
   return {"efficiency/served.yaml", out};
+}
+
+std::string block_row(std::string_view block, double decode, double prompt, double cases) {
+  const auto parts = split(block, '/');
+  JEVONS_ENSURE(parts.size() == 5);
+  return fmt::format(
+      "  - {{model: {}, accelerator: {}, engine: {}, weights: {}, version: \"{}\", decode: {:.3f}, prompt: {:.3f}, cases: {}}}\n", parts[0],
+      parts[1], parts[2], parts[3], parts[4], decode, prompt, cases);
+}
+
+// The user's deployments with their own factors, or none; those of others as they were.
+File blocks_file(const RunCalibration& c, const step::ServedBlocks& shipped, const catalog::Thing& table, const RunOptions& o) {
+  std::set<std::string, std::less<>> own;
+  for (const auto& r : c.rows) own.insert(r.of->block());
+  std::string out = fmt::format(
+      "name: served-blocks\noverride: true\ndefaults: {{kind: measured, source: \"fit to {}; other rows: {}\", read: {}, confidence: A}}\n"
+      "columns: {{model: text, accelerator: text, engine: text, weights: text, version: text, decode: number, prompt: number, cases: "
+      "number}}\nseries:\n",
+      o.source, table.attribute("source"), o.date);
+  for (const auto& [block, f] : c.blocks) out += block_row(block, f.decode, f.prompt, f.cases);
+  for (const auto& [block, f] : shipped) {
+    if (!own.contains(block)) out += block_row(block, f.decode, f.prompt, f.cases);
+  }
+  return {"efficiency/served-blocks.yaml", out};
 }
 
 }  // namespace
@@ -88,14 +114,15 @@ Result<RunCalibration> calibrate_runs(const catalog::Catalog& catalog, const std
   const std::vector<char> all(ready.size(), 1);
   Sensitivities moves = sensitivities(ready, all, out.start, [&](double done) { say(0.5 * done); });
   hold_others(moves);
-  const auto before = predict_all(ready, out.start);
+  JEVONS_TRY(const step::ServedBlocks shipped, step::served_blocks(catalog));
+  const auto before = predict_all(ready, out.start, shipped);
   const std::size_t folds = std::min(kFolds, ready.size());
   for (std::size_t i = 0; i < ready.size(); ++i) out.rows.push_back({ready[i].of, before[i].tpot_s, 0, before[i].ttft_s, 0});
   for (std::size_t fold = 0; fold < folds; ++fold) {
     std::vector<char> used(ready.size()), scored(ready.size());
     for (std::size_t i = 0; i < ready.size(); ++i) (i % folds == fold ? scored : used)[i] = 1;
     const Served constants = fit(ready, used, out.start, moves, kRounds, &out.start);
-    const auto predicted = predict_all(ready, constants, scored);
+    const auto predicted = predict_all(ready, constants, fit_blocks(ready, used, constants), scored);
     for (std::size_t i = fold; i < ready.size(); i += folds) {
       out.rows[i].tpot_after_s = predicted[i].tpot_s;
       out.rows[i].ttft_after_s = predicted[i].ttft_s;
@@ -106,7 +133,8 @@ Result<RunCalibration> calibrate_runs(const catalog::Catalog& catalog, const std
   out.after = error_of(out.rows, true);
   out.fitted = fit(ready, all, out.start, moves, kRounds, &out.start);
   std::vector<RunRow> within = out.rows;
-  const auto fitted = predict_all(ready, out.fitted);
+  out.blocks = fit_blocks(ready, all, out.fitted);
+  const auto fitted = predict_all(ready, out.fitted, out.blocks);
   for (std::size_t i = 0; i < within.size(); ++i) {
     within[i].tpot_after_s = fitted[i].tpot_s;
     within[i].ttft_after_s = fitted[i].ttft_s;
@@ -116,7 +144,8 @@ Result<RunCalibration> calibrate_runs(const catalog::Catalog& catalog, const std
     if (std::abs(std::log(out.fitted[f] / out.start[f])) > 1e-4) out.moved.push_back(f);
   }
   JEVONS_TRY(const catalog::Thing* served, catalog.find(catalog::Section::efficiency, "served"));
-  out.overlay = overlay_of(*served, out, o);
+  JEVONS_TRY(const catalog::Thing* table, catalog.find(catalog::Section::efficiency, "served-blocks"));
+  out.overlay = {constants_file(*served, out, o), blocks_file(out, shipped, *table, o)};
   return out;
 }
 

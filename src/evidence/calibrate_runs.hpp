@@ -6,6 +6,7 @@
 #include "base/files.hpp"
 #include "evidence/cases.hpp"
 #include "step/served.hpp"
+#include "step/served_blocks.hpp"
 
 namespace jevons::evidence {
 
@@ -25,7 +26,8 @@ struct RunCalibration {
   std::optional<RunError> in_sample;  // by constants fitted on all
   step::Served start, fitted;
   std::vector<step::Fit> moved;  // the constants that were free
-  File overlay;                  // efficiency/served.yaml
+  step::ServedBlocks blocks;     // corrections of single deployments, where there are at least four runs of one
+  std::vector<File> overlay;     // efficiency/served.yaml, efficiency/served-blocks.yaml
   bool improves() const { return after.both() < before.both(); }
 };
 struct RunOptions {
@@ -34,8 +36,8 @@ struct RunOptions {
 };
 
 /// Fits host time of a step, of a sequence and of a request, short kernels, floors, and the achieved shares of peak, each with the built-in
-/// value as its prior; validated by leaving out one run at a time (five folds beyond five runs).
-/// Errors: a run that cannot be prepared, with its place; fewer than two runs: nothing could be held back.
+/// value as its prior, then corrections of single deployments in place of the built-in ones; validated by leaving out one run at a time
+/// (five folds beyond five runs). Errors: a run that cannot be prepared, with its place; fewer than two runs: nothing could be held back.
 Result<RunCalibration> calibrate_runs(const catalog::Catalog& catalog, const std::vector<Case>& runs, const RunOptions& options);
 
 }  // namespace jevons::evidence

@@ -222,7 +222,7 @@ TEST(CalibrateRuns, LearnsASlowerHost) {
   EXPECT_TRUE(made->improves());
   EXPECT_LT(made->after.both(), 0.6 * made->before.both());
   EXPECT_GT(made->fitted[step::Fit::host_step], made->start[step::Fit::host_step]);
-  const Overlay overlay({made->overlay});
+  const Overlay overlay(made->overlay);
   const auto mine = catalog::Catalog::with_overlay(overlay.folder.string());
   ASSERT_TRUE(mine) << mine.error().message();
   EXPECT_NEAR((*step::Served::read(*mine))[step::Fit::host_step] / made->fitted[step::Fit::host_step], 1, 1e-4);

@@ -178,6 +178,22 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
   return p;
 }
 
+std::optional<std::string> breaks_physics(const Prepared& p) {
+  const Case& c = *p.of;
+  if (c.disaggregated || !c.ttft_s || !c.tpot_s || *c.tpot_s <= 0) return std::nullopt;
+  const double decode = (c.osl - 1) * *c.tpot_s, rate = c.concurrency / (*c.ttft_s + decode);
+  const double batch = c.concurrency * decode / (*c.ttft_s + decode);
+  const double step = p.time->decode_bound(batch, c.isl + c.osl / 2);
+  if (*c.tpot_s < step)
+    return fmt::format("TPOT {:.2f} ms, but {:.0f} sequences read {:.2f} ms of memory at peak bandwidth", *c.tpot_s * 1e3, batch,
+                       step * 1e3);
+  // Half of the peak is out of reach for whole serving: what remains after attention, norms and host work was never above 0.5.
+  constexpr double kReach = 0.6;
+  const double used = rate * p.time->prefill_bound(c.isl + c.osl, 0);
+  if (used > kReach) return fmt::format("{:.0f} % of the peak arithmetic rate end to end, out of reach of serving", 100 * used);
+  return std::nullopt;
+}
+
 std::optional<double> measured_output(const Case& c) {
   if (!c.ttft_usable || !c.ttft_s || !c.tpot_s) return std::nullopt;
   return c.concurrency * c.osl / (*c.ttft_s + (c.osl - 1) * *c.tpot_s);

@@ -40,6 +40,10 @@ struct Prepared {
 
 /// Errors of this one case, with row, column and value: unknown names, a placement that does not divide, no room for one sequence.
 Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c);
+/// Why a measured point cannot be true, or nothing: by Little's law its decode steps beat the peak memory bandwidth, or its tokens the peak
+/// arithmetic rate.
+std::optional<std::string> breaks_physics(const Prepared& p);
+
 /// The simulated benchmark under these constants, with the factors of the case's own block where there are some.
 Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors = nullptr);
 

@@ -14,6 +14,8 @@ using step::Served;
 using Vector = std::array<double, kFits>;
 using Matrix = std::array<Vector, kFits>;
 
+// Of a prior, for a user's own runs: servers differ more from each other than the mean of many is uncertain.
+constexpr double kOwnSpread = 2;
 constexpr double kTpotScale = 0.07, kTtftScale = 0.15;
 constexpr double kFewest = 4;  // cases of a block that is corrected
 
@@ -41,9 +43,10 @@ Vector solve(Matrix a, Vector b) {
 struct System {
   Matrix a{};
   Vector b{};
+  bool linear = false;  // outliers count linearly; else they lose all weight
   // One residual ln(predicted/measured) with its sensitivities.
   void add(const Vector& moves, double residual, double scale, double weight) {
-    const double r = residual / scale, w = weight / (scale * scale) / (1 + r * r / 2);
+    const double r = residual / scale, tail = linear ? std::sqrt(1 + r * r) : 1 + r * r / 2, w = weight / (scale * scale) / tail;
     for (std::size_t i = 0; i < kFits; ++i) {
       for (std::size_t j = 0; j <= i; ++j) a[i][j] += w * moves[i] * moves[j];
       b[i] -= w * moves[i] * residual;
@@ -94,15 +97,16 @@ Served fit(std::span<const Prepared> cases, const std::vector<char>& used, const
   for (int round = 0; round < rounds; ++round) {
     const auto predicted = predict_all(cases, now, {}, used);
     System s;
+    s.linear = centre != nullptr;
     for (std::size_t i = 0; i < cases.size(); ++i) {
       if (!used[i]) continue;
       const Case& c = *cases[i].of;
-      const double weight = 1 / std::sqrt(block[c.block()]);
+      const double weight = centre != nullptr ? 1 : 1 / std::sqrt(block[c.block()]);
       if (c.tpot_s && *c.tpot_s > 0) s.add(moves.tpot[i], std::log(predicted[i].tpot_s / *c.tpot_s), kTpotScale, weight);
       if (c.ttft_s && *c.ttft_s > 0 && c.ttft_usable) s.add(moves.ttft[i], std::log(predicted[i].ttft_s / *c.ttft_s), kTtftScale, weight);
     }
     for (std::size_t f = 0; f < kFits; ++f) {
-      const double precision = 1 / (specs[f].sigma * specs[f].sigma);
+      const double sigma = specs[f].sigma * (centre != nullptr ? kOwnSpread : 1), precision = 1 / (sigma * sigma);
       s.a[f][f] += precision;
       s.b[f] -= precision * std::log(now.value[f] / (centre != nullptr ? centre->value[f] : specs[f].prior));
     }

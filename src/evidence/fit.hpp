@@ -19,8 +19,10 @@ Sensitivities sensitivities(std::span<const Prepared> cases, const std::vector<c
                             const std::function<void(double)>& progress = {});
 
 /// Gauss-Newton on the logarithms of the constants: residuals by simulation, sensitivities given, a robust loss (TPOT 7 %, mean TTFT 15 %),
-/// and the priors of `served_constants()`, around `centre` where given. Only cases with used[i] count; every block of cases counts with the root of its size, so that
-/// the best covered configuration does not decide everything. `rounds`: simulations of all used cases.
+/// and the priors of `served_constants()`, around `centre` where given: a user's own runs, where
+/// priors are twice as wide, every run counts in full, and what is far off counts linearly. Only cases with used[i] count; every block of
+/// cases counts with the root of its size, so that the best covered configuration does not decide everything. `rounds`: simulations of all
+/// used cases.
 step::Served fit(std::span<const Prepared> cases, const std::vector<char>& used, const step::Served& start, const Sensitivities& moves,
                  int rounds, const step::Served* centre = nullptr);
 

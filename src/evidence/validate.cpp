@@ -209,6 +209,7 @@ Result<Validation> validate(const catalog::Catalog& catalog, const Cases& cases,
   v.refused = cases.passed_over;
   const std::vector<Prepared> ready = prepare_all(catalog, cases, v.refused);
   for (const Prepared& p : ready) {
+    if (const auto why = breaks_physics(p)) v.notes.push_back(fmt::format("{}: the measured point breaks physics: {}", p.of->id, *why));
     for (const auto& note : p.notes) v.notes.push_back(fmt::format("{}: not modelled: {}", p.of->id, note));
   }
   JEVONS_TRY(const step::Served shipped, step::Served::read(catalog));

@@ -350,6 +350,21 @@ double StepTime::prefill_floor() const {
   return sum * placement_.pp;
 }
 
+double StepTime::decode_bound(double sequences, double context) const {
+  double bytes = head_bytes_;
+  for (const auto& k : kinds_) {
+    for (const Product& q : k.products) bytes += k.count * placement_.pp * q.bytes;
+    if (!k.has_moe) continue;
+    const double hit = std::max(k.top_k, 0.5 * model::distinct_experts(k.experts, k.top_k, std::pow(std::max(1.0, sequences), 0.85)));
+    bytes += k.count * placement_.pp * hit / placement_.ep * k.expert_bytes;
+  }
+  for (const auto& g : subject_->cache) {
+    bytes += sequences / placement_.dp / placement_.pp * model::cache_read(std::span(&g, 1), std::int64_t(context)) *
+             rank_share(g, placement_.tp);
+  }
+  return bytes / bandwidth_;
+}
+
 double StepTime::prefill_bound(double tokens, double cached) const {
   const auto f = model::prefill_flops(*subject_->model, subject_->parameters, std::int64_t(tokens), std::int64_t(cached));
   return f.total() / (std::max(*std::max_element(gemm_peak_.begin(), gemm_peak_.end()), moe_peak_) * placement_.accelerators());

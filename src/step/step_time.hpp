@@ -65,6 +65,9 @@ class StepTime {
   double prefill_floor() const;
   /// FLOP-only lower bound of prefilling `tokens` after `cached`: no prediction may be below it.
   double prefill_bound(double tokens, double cached) const;
+  /// Lower bound of a decode step on one rank: the weights that every token needs, half of the experts that skewed routing touches, and the cache, at
+  /// the peak memory bandwidth. No step and no measurement may be below it.
+  double decode_bound(double sequences, double context) const;
   const KernelConstants& constants() const { return constants_; }
   const Subject& subject() const { return *subject_; }
   const Placement& placement() const { return placement_; }
