@@ -28,7 +28,9 @@ FleetSharing share_fleet(const std::vector<TenantLoad>& tenants) {
     if (t.batch) batch += hours;
   }
   f.dedicated_total = std::accumulate(f.dedicated.begin(), f.dedicated.end(), 0.0);
+  double most = -1;  // accelerators before rounding up
   for (int h = 0; h < kHours; ++h) {
+    double wanted = 0;
     std::map<std::string, std::pair<double, int>> held;  // of a model: units in parts, accelerators of one
     for (const TenantLoad& t : tenants) {
       if (t.batch) continue;
@@ -36,10 +38,13 @@ FleetSharing share_fleet(const std::vector<TenantLoad>& tenants) {
       each = std::max(each, t.unit_accelerators);
       n += rate(t, h) / t.unit_rps;
     }
-    for (const auto& [model, x] : held) f.interactive[std::size_t(h)] += std::ceil(x.first - 1e-9) * x.second;
+    for (const auto& [model, x] : held) {
+      f.interactive[std::size_t(h)] += std::ceil(x.first - 1e-9) * x.second;
+      wanted += x.first * x.second;
+    }
+    if (wanted > most) most = wanted, f.peak_hour = h;
   }
   const auto peak = std::max_element(f.interactive.begin(), f.interactive.end());
-  f.peak_hour = int(peak - f.interactive.begin());
   // The least fleet whose valleys hold the batch work: the room that it leaves rises with its size.
   int step = 1;
   for (const TenantLoad& t : tenants) step = t.batch ? std::max(step, t.unit_accelerators) : step;
