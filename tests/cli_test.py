@@ -146,7 +146,7 @@ class Cli(unittest.TestCase):
                      ("--remote-size", "50", "--set", "tiers.remote_rate=2", "--kv-fetch-policy", "always"),
                      ("--kv-offloading-size", "20", "--set", "tiers.host_rate=8"), ("--kv-offloading-size", "5", "--kv-write-policy", "write-back"),
                      ("--max-local-disk-size", "50", "--set", "tiers.disk_rate=3"),
-                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-size", "4"),
+                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-size", "8"),
                      ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-ratio", "1.5"),
                      ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-ratio", "1.5", "--hicache-write-policy", "write_back"),
                      ("--engine", "trtllm", "--enable-chunked-prefill", "--kv-cache-config.host-cache-size", "4e9")):
