@@ -129,7 +129,7 @@ report::Table ablation_table(const Backtest& full, const std::vector<Backtest>& 
                    {"what", "what it is", "{}", {}},
                    {"crps", "CRPS\nwithout", "{:.3f}", kOrigin},
                    {"earns", "earns", "{:+.3f}", kOrigin},
-                   {"earns_least", "leaving out\na series: least", "{:+.3f}", kOrigin},
+                   {"earns_least", "a series\nout: least", "{:+.3f}", kOrigin},
                    {"earns_most", "most", "{:+.3f}", kOrigin},
                    {"coverage80", "in 80 %\nwithout", "{:.2f}", kOrigin}},
                   {},

@@ -23,10 +23,16 @@ const Origin kFit{"derived", "market::calibrate in src/market/calibrate.cpp", "c
 
 constexpr double kLevels[] = {0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975};
 
+// What a page holds of them; table fan has all.
+std::vector<std::size_t> few_records(const ForecastAnswers& a) {
+  const auto at = page_records(a);
+  if (at.size() <= 5) return at;
+  return {at[0], at[2], at[4], at.back()};
+}
+
 Table futures_table(const ForecastAnswers& a, const Sorted& all) {
   Table t{"futures", "Futures: median (80 % range)", {{"quantity", "quantity", "{}", {}}, {"unit", "unit", "{}", {}}}, {}, {}, true};
-  std::vector<std::size_t> at = page_records(a);
-  if (at.size() > 5) at = {at[0], at[2], at[4], at[at.size() - 1]};  // what a page holds; table fan has all
+  const auto at = few_records(a);
   for (const auto r : at) t.columns.push_back({fmt::format("m{}", month_at(a, r)), month_at(a, r), "{}", kPaths});
   for (const auto& s : shown()) {
     std::vector<Cell> row{std::string(s.label), std::string(s.unit)};
@@ -59,7 +65,7 @@ Table fan_table(const ForecastAnswers& a, const Sorted& all) {
 
 Table segment_table(const ForecastAnswers& a) {
   Table t{"segments", "Tokens by segment, T a day, median", {{"segment", "segment", "{}", {}}}, {}, {}, true};
-  const auto at = page_records(a);
+  const auto at = few_records(a);
   for (const auto r : at) t.columns.push_back({fmt::format("m{}", month_at(a, r)), month_at(a, r), "{:.4g}", kPaths});
   t.columns.push_back({"elasticity", "long-run\nelasticity", "{:.2f}", kFit});
   for (std::size_t s = 0; s < market::kSegments; ++s) {
@@ -153,7 +159,7 @@ Table vertical_table(const ForecastAnswers& a, const Sorted& all) {
       {},
       {},
       true};
-  const auto at = page_records(a);
+  const auto at = few_records(a);
   for (const auto r : at)
     t.columns.push_back({fmt::format("m{}", month_at(a, r)),
                          month_at(a, r),

@@ -25,7 +25,7 @@ constexpr Shown kShown[] = {
     {Output::unmet, "unmet_T_per_day", "unmet", "T/day", 1e-12},
     {Output::price, "usd_per_mtok", "price paid", "USD/Mtok", 1},
     {Output::spend, "spend_bn_usd_per_year", "spend", "bn USD/yr", 1e-9},
-    {Output::accelerators, "stock_M_h100e", "accelerators", "M H100e", 1e-6},
+    {Output::accelerators, "stock_M_h100e", "in service", "M H100e", 1e-6},
     {Output::needed, "demand_M_h100e", "wanted", "M H100e", 1e-6},
     {Output::serving_share, "serving_share", "serving", "share", 1},
     {Output::hbm, "hbm_EB", "HBM in use", "EB", 1e-18},
@@ -71,8 +71,14 @@ std::vector<std::size_t> page_records(const ForecastAnswers& a) {
 }
 
 std::string range(const std::vector<double>& x) {
-  return fmt::format("{} ({}–{})", format_number(quantile_sorted(x, 0.5), 2), format_number(quantile_sorted(x, 0.1), 2),
-                     format_number(quantile_sorted(x, 0.9), 2));
+  // Two significant digits; from one thousand on in thousands, millions, billions.
+  const auto brief = [](double v) {
+    const double size = std::abs(v);
+    if (size < 1e3) return size < 1e-6 ? std::string("0") : format_number(v, 2);
+    const double unit = size < 1e6 ? 1e3 : size < 1e9 ? 1e6 : 1e9;
+    return fmt::format("{:.{}f}{}", v / unit, v / unit < 9.95 ? 1 : 0, unit == 1e3 ? "k" : unit == 1e6 ? "M" : "G");
+  };
+  return fmt::format("{} ({}–{})", brief(quantile_sorted(x, 0.5)), brief(quantile_sorted(x, 0.1)), brief(quantile_sorted(x, 0.9)));
 }
 
 Verdict verdict_of(const ForecastAnswers& a) {
