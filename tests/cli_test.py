@@ -138,15 +138,15 @@ class Cli(unittest.TestCase):
         self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
 
     def test_simulate_tiers(self):
-        words = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "rtx-4090", "--isl", "1500", "--osl", "100", "--request-rate", "0.3", "--num-requests", "400",
+        words = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "a100-80g-sxm", "--gpu-memory-utilization", "0.35", "--isl", "1500", "--osl", "100", "--request-rate", "0.3", "--num-requests", "400",
                  "--conversation-turn-mean", "5", "--conversation-turn-delay-mean", "30000", "--format", "json")
         seen = set()
-        for more in ((), ("--kv-offloading-size", "20"), ("--kv-offloading-size", "5"), ("--max-local-cpu-size", "5", "--max-local-disk-size", "50"),
+        for more in ((), ("--kv-offloading-size", "20"), ("--kv-offloading-size", "30"), ("--max-local-cpu-size", "5", "--max-local-disk-size", "50"),
                      ("--remote-size", "50"), ("--remote-size", "50", "--set", "tiers.remote_rate=2"),
                      ("--remote-size", "50", "--set", "tiers.remote_rate=2", "--kv-fetch-policy", "always"),
                      ("--kv-offloading-size", "20", "--set", "tiers.host_rate=8"), ("--kv-offloading-size", "5", "--kv-write-policy", "write-back"),
                      ("--max-local-disk-size", "50", "--set", "tiers.disk_rate=3"),
-                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-size", "8"),
+                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-size", "16"),
                      ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-ratio", "1.5"),
                      ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-ratio", "1.5", "--hicache-write-policy", "write_back"),
                      ("--engine", "trtllm", "--enable-chunked-prefill", "--kv-cache-config.host-cache-size", "4e9")):
