@@ -33,7 +33,8 @@ TEST(Tenants, AloneIsDedicated) {
   const FleetSharing f = share_fleet({{"one", "m", false, 3, 0.5, 9, 2, 8}});
   EXPECT_DOUBLE_EQ(f.dedicated_total, 24);  // 4.5 req/s of 2 each: 3 units of 8
   EXPECT_DOUBLE_EQ(f.shared_total, 24);
-  EXPECT_EQ(f.peak_hour, 9);
+  EXPECT_DOUBLE_EQ(f.interactive[9], 24);
+  EXPECT_DOUBLE_EQ(f.interactive[21], 8);  // 1.5 req/s: one unit
 }
 
 }  // namespace
