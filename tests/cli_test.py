@@ -137,6 +137,54 @@ class Cli(unittest.TestCase):
         self.assertAlmostEqual(r["e2e"]["mean_ms"], r["ttft"]["mean_ms"] + 199 * r["tpot"]["mean_ms"], delta=1e-6 * r["e2e"]["mean_ms"])
         self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
 
+    def test_simulate_fleets(self):
+        words = ("simulate", "--model", "llama-3.1-8b", "--isl", "2000", "--osl", "200", "--request-rate", "20", "--num-requests", "600", "--format", "json")
+        split = (*words, "--pools", "prefill:h100-sxm:replicas=2 decode:h200-sxm:tp=2")
+        seen = set()
+        for call in (split, (*split, "--kv-transfer-bandwidth", "2"), (*split, "--kv-transfer-bandwidth", "2", "--kv-transfer-layerwise"),
+                     (*words, "--pools", "h100-sxm h200-sxm:replicas=2:max-num-seqs=16"),
+                     (*words, "--accelerator", "h100-sxm", "--replicas", "3", "--failures", "--set", "failures.accelerator_mtbf=0.01", "--set", "failures.repair=0.002", "--start-up-delay", "1"),
+                     (*words, "--accelerator", "h100-sxm", "--replicas", "3", "--failures", "--set", "failures.node_mtbf=0.005", "--set", "failures.repair=0.002", "--start-up-delay", "1"),
+                     (*words, "--accelerator", "h100-sxm", "--replicas", "3", "--target-outstanding", "4", "--start-up-delay", "5", "--set", "autoscaler.interval=2"),
+                     (*words, "--accelerator", "h100-sxm", "--replicas", "3", "--target-outstanding", "4", "--start-up-delay", "9", "--set", "autoscaler.interval=2"),
+                     (*words, "--accelerator", "h100-sxm", "--replicas", "3", "--target-outstanding", "4", "--min-replicas", "2", "--start-up-delay", "5", "--set", "autoscaler.interval=2")):
+            got = run(*call)
+            self.assertEqual(got.returncode, 0, got.stderr)
+            self.assertEqual(got.stdout, run(*call).stdout)
+            r = json.loads(got.stdout)["values"]
+            self.assertEqual(r["requests"]["finished"], 600, call)
+            seen.add((r["e2e"]["mean_ms"], r["ttft"]["mean_ms"]))
+        self.assertEqual(len(seen), 9)  # each option moves the result
+        r = json.loads(run(*split).stdout)["values"]
+        # 2,000 tokens x 32 layers x 8 heads x 128 x 2 (keys, values) x 2 bytes, 600 times
+        self.assertAlmostEqual(r["handover"]["bytes"], 600 * 2000 * 131072, delta=1)
+        for call, said in (((*words, "--pools", "prefill:h100-sxm"), "prefill without decode"),
+                           ((*words, "--pools", "h100-sxm:tp=x"), "no count"),
+                           ((*words, "--pools", "h100-sxm", "--tp", "2"), "beside pools"),
+                           ((*words, "--accelerator", "h100-sxm", "--kv-transfer-layerwise"), "no effect"),
+                           ((*words, "--accelerator", "h100-sxm", "--set", "failures.repair=1"), "no effect"),
+                           ((*words, "--accelerator", "h100-sxm", "--min-replicas", "2"), "no effect"),
+                           ((*words, "--accelerator", "h100-sxm", "--warmup-request-count", "5"), "no effect")):
+            got = run(*call)
+            self.assertEqual(got.returncode, 2, call)
+            self.assertIn(said, got.stderr)
+
+    def test_simulate_tenants_and_replications(self):
+        words = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "h100-sxm", "--request-rate", "10", "--num-requests", "500", "--osl", "100", "--format", "json")
+        got = run(*words, "--tenants", "chat:share=3:isl=500:ttft=200 batch:share=1:isl=4000:osl=300:priority=9", "--scheduling-policy", "priority", "--replications", "3")
+        self.assertEqual(got.returncode, 0, got.stderr)
+        tables = json.loads(got.stdout)["tables"]
+        chat, batch = tables["tenants"]
+        self.assertEqual(chat["requests"] + batch["requests"], 500)
+        self.assertGreater(chat["slo_attainment"], 0.5)
+        self.assertIsNone(batch["slo_attainment"])
+        usd = json.loads(got.stdout)["values"]["cost"]["usd"]
+        self.assertAlmostEqual(chat["usd"] + batch["usd"], usd, delta=1e-9 * usd)  # classes of token add up to the bill
+        self.assertEqual(len(tables["replications"]), 5)
+        wrong = run(*words, "--tenants", "chat:shar=1")
+        self.assertEqual(wrong.returncode, 2)
+        self.assertIn("'shar'", wrong.stderr)
+
     def test_simulate_tiers(self):
         words = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "a100-80g-sxm", "--gpu-memory-utilization", "0.35", "--isl", "1500", "--osl", "100", "--request-rate", "0.3", "--num-requests", "400",
                  "--conversation-turn-mean", "5", "--conversation-turn-delay-mean", "30000", "--format", "json")

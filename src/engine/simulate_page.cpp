@@ -214,6 +214,37 @@ report::Table pool_table(const Simulated& x) {
   return t;
 }
 
+// How many replicas beyond those asked for keep that many up.
+report::Table spares_table(const Settings& s, const Simulated& x) {
+  const Origin origin{"simulated", "serve::availability in src/serve/failures.cpp: failures and repairs alone, without requests",
+                      "catalog/efficiency/serving-fleet.yaml"};
+  report::Table t{"spares",
+                  "Share of time with at least the replicas asked for up",
+                  {{"pool", "pool", "{}", {}},
+                   {"replicas", "replicas", "{:.0f}", {}},
+                   {"n0", "no spare", "{:.6f}", origin},
+                   {"n1", "1 spare", "{:.6f}", origin},
+                   {"n2", "2 spares", "{:.6f}", origin},
+                   {"n3", "3 spares", "{:.6f}", origin}},
+                  {},
+                  {},
+                  true};
+  const Seed seed{std::uint64_t(s.integer("seed"))};
+  for (std::size_t k = 0; k < x.pools.size(); ++k) {
+    const serve::Pool& p = x.deployment.pools[k];
+    std::vector<report::Cell> row{fmt::format("{} {}", x.pools[k].subject.chip.thing->name, step::name(x.pools[k].placement)),
+                                  double(p.replicas)};
+    for (int spare = 0; spare < 4; ++spare) {
+      constexpr double kFailures = 1e5;
+      const auto up = serve::availability(x.deployment.failures, p.replicas + spare, p.accelerators, p.start_up_s, kFailures, seed);
+      row.push_back(up[std::size_t(p.replicas)]);
+    }
+    t.rows.push_back(std::move(row));
+  }
+  t.notes = {"Nodes, switches and racks take all their replicas down at once; each pool stands on parts of its own here."};
+  return t;
+}
+
 std::string title_of(const Settings& s, const Simulated& x) {
   std::string of;
   for (std::size_t k = 0; k < x.pools.size(); ++k) {
@@ -288,6 +319,7 @@ report::Document simulation_page(const Settings& s, const Simulated& x, std::str
   out.tables.push_back(std::move(t));
   if (x.pools.size() > 1) out.tables.push_back(pool_table(x));
   if (x.shares.tenants.size() > 1) out.tables.push_back(tenant_table(x));
+  if (!x.deployment.failures.empty()) out.tables.push_back(spares_table(s, x));
   add_notes(out, x);
   out.charts.push_back(load_chart(x.simulation, x.asked.workload.requests));
   return out;

@@ -1,6 +1,7 @@
 #include "serve/failures.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <queue>
 
 namespace jevons::serve {
@@ -26,7 +27,7 @@ int Failures::first(std::size_t part) const { return int(number_[part]) * law(pa
 int Failures::last(std::size_t part) const { return std::min(accelerators_, first(part) + law(part).accelerators); }
 
 std::vector<double> availability(const std::vector<FailureLaw>& laws, int replicas, int replica_accelerators, double start_up_s,
-                                 double years, Seed seed) {
+                                 double failures_wanted, Seed seed) {
   Failures failures(laws, replicas * replica_accelerators, seed, 0);
   struct Change {
     double at;
@@ -36,7 +37,9 @@ std::vector<double> availability(const std::vector<FailureLaw>& laws, int replic
   };
   std::priority_queue<Change> next;
   for (std::uint32_t p = 0; p < failures.parts(); ++p) next.push({double(failures.lifetime(p)) * 1e-9, p, true});
-  const double end = years * 365 * 86400;
+  double rate = 0;  // failures a second
+  for (const FailureLaw& l : laws) rate += std::ceil(double(replicas) * replica_accelerators / l.accelerators) / (l.mtbf_s + l.repair_s);
+  const double end = failures_wanted / rate;
   std::vector<int> broken(std::size_t(replicas), 0);  // parts of a replica that are down
   std::vector<double> share(std::size_t(replicas) + 1, 0);
   int up = replicas;

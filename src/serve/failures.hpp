@@ -38,9 +38,9 @@ class Failures {
   std::vector<Stream> streams_;
 };
 
-/// Share of time in which at least k of the replicas are up, for k = 0 … replicas, over `years` of failures and repairs: parts that
-/// several replicas share take them down together. replica_accelerators: of one replica; start_up_s: after a repair.
+/// Share of time in which at least k of the replicas are up, for k = 0 … replicas, over about `failures` failures and their repairs:
+/// parts that several replicas share take them down together. replica_accelerators: of one replica; start_up_s: after a repair.
 std::vector<double> availability(const std::vector<FailureLaw>& laws, int replicas, int replica_accelerators, double start_up_s,
-                                 double years, Seed seed);
+                                 double failures, Seed seed);
 
 }  // namespace jevons::serve

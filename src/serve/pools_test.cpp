@@ -141,7 +141,7 @@ TEST(Failures, ALostRequestGoesOnElsewhereWithItsOutputs) {
 
 TEST(Failures, AvailabilityOfIndependentReplicasIsBinomial) {
   // MTBF 900, repair 100: up 0.9 of the time each; all three up 0.729, at least two 0.972.
-  const auto a = availability({{"accelerator", 900, 100, 1}}, 3, 1, 0, 3, {1});
+  const auto a = availability({{"accelerator", 900, 100, 1}}, 3, 1, 0, 300'000, {1});
   EXPECT_NEAR(a[3], 0.729, 0.01);
   EXPECT_NEAR(a[2], 0.972, 0.005);
   EXPECT_NEAR(a[0], 1, 1e-9);
@@ -149,7 +149,7 @@ TEST(Failures, AvailabilityOfIndependentReplicasIsBinomial) {
 
 TEST(Failures, ASharedPartTakesItsReplicasDownTogether) {
   // One rack under all three: up or down together, 0.9 for any number.
-  const auto a = availability({{"rack", 900, 100, 8}}, 3, 1, 0, 3, {1});
+  const auto a = availability({{"rack", 900, 100, 8}}, 3, 1, 0, 300'000, {1});
   EXPECT_NEAR(a[3], 0.9, 0.01);
   EXPECT_DOUBLE_EQ(a[1], a[3]);
 }
