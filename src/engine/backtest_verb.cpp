@@ -47,7 +47,7 @@ struct Off {
 constexpr Off kOff[] = {
     {"segments", "segments differ", [](market::Mechanisms& m) { m.segments = false; }},
     {"price", "response to price", [](market::Mechanisms& m) { m.price = false; }},
-    {"saturation", "adoption, capability saturate", [](market::Mechanisms& m) { m.saturation = false; }},
+    {"saturation", "growth saturates", [](market::Mechanisms& m) { m.saturation = false; }},
     {"rollout", "opening surge of a service", [](market::Mechanisms& m) { m.rollout = false; }},
     {"common", "market growth wanders", [](market::Mechanisms& m) { m.common = false; }},
     {"region", "regions wander apart", [](market::Mechanisms& m) { m.region = false; }},

@@ -23,7 +23,7 @@ const Origin kFit{"derived", "market::calibrate in src/market/calibrate.cpp", "c
 constexpr Shown kShown[] = {
     {Output::tokens, "tokens_T_per_day", "tokens", "T/day", 1e-12},
     {Output::unmet, "unmet_T_per_day", "unmet", "T/day", 1e-12},
-    {Output::price, "usd_per_mtok", "price paid", "USD/Mtok", 1},
+    {Output::price, "usd_per_mtok", "price paid", "$/Mtok", 1},
     {Output::spend, "spend_bn_usd_per_year", "spend", "bn USD/yr", 1e-9},
     {Output::accelerators, "stock_M_h100e", "in service", "M H100e", 1e-6},
     {Output::needed, "demand_M_h100e", "wanted", "M H100e", 1e-6},
