@@ -77,7 +77,7 @@ report::Table score_table(std::string name, std::string title, const Backtest& b
                    {"coverage50", "in\n50 %", "{:.2f}", kOrigin},
                    {"coverage80", "in\n80 %", "{:.2f}", kOrigin},
                    {"coverage95", "in\n95 %", "{:.2f}", kOrigin},
-                   {"width80_ln", "80 % width\nln", "{:.2f}", kOrigin},
+                   {"width80_ln", "80 %\nwidth", "{:.2f}", kOrigin},
                    {"worst_factor", "worst\nmedian, x", "{:.1f}", kOrigin},
                    {"worst_series", "in series", "{}", {}}},
                   {},
