@@ -20,7 +20,7 @@ class Cli(unittest.TestCase):
         self.assertRegex(run("--version").stdout, r"^jevons \d+\.\d+\.\d+\n$")
         overview = run("--help")
         self.assertEqual(overview.returncode, 0)
-        for verb in ("run", "simulate", "datacenter", "model", "fabric", "forecast", "claims", "backtest", "validate", "calibrate", "catalog"):
+        for verb in ("run", "simulate", "plan", "savings", "edge", "datacenter", "model", "fabric", "forecast", "claims", "backtest", "validate", "calibrate", "catalog"):
             self.assertIn(verb, overview.stdout)
             text = run(verb, "--help")
             self.assertEqual(text.returncode, 0)
@@ -136,6 +136,47 @@ class Cli(unittest.TestCase):
         # Mean E2E = TTFT + 199 TPOT: every request has 200 output tokens.
         self.assertAlmostEqual(r["e2e"]["mean_ms"], r["ttft"]["mean_ms"] + 199 * r["tpot"]["mean_ms"], delta=1e-6 * r["e2e"]["mean_ms"])
         self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
+
+    def test_simulate_tiers(self):
+        words = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "a100-80g-sxm", "--gpu-memory-utilization", "0.35", "--isl", "1500", "--osl", "100", "--request-rate", "0.3", "--num-requests", "400",
+                 "--conversation-turn-mean", "5", "--conversation-turn-delay-mean", "30000", "--format", "json")
+        seen = set()
+        for more in ((), ("--kv-offloading-size", "20"), ("--kv-offloading-size", "30"), ("--max-local-cpu-size", "5", "--max-local-disk-size", "50"),
+                     ("--remote-size", "50"), ("--remote-size", "50", "--set", "tiers.remote_rate=2"),
+                     ("--remote-size", "50", "--set", "tiers.remote_rate=2", "--kv-fetch-policy", "always"),
+                     ("--kv-offloading-size", "20", "--set", "tiers.host_rate=8"), ("--kv-offloading-size", "5", "--kv-write-policy", "write-back"),
+                     ("--max-local-disk-size", "50", "--set", "tiers.disk_rate=3"),
+                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-size", "16"),
+                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-ratio", "1.5"),
+                     ("--engine", "sglang", "--page-size", "16", "--enable-hierarchical-cache", "--hicache-ratio", "1.5", "--hicache-write-policy", "write_back"),
+                     ("--engine", "trtllm", "--enable-chunked-prefill", "--kv-cache-config.host-cache-size", "4e9")):
+            got = run(*words, *more)
+            self.assertEqual(got.returncode, 0, (more, got.stderr))
+            r = json.loads(got.stdout)["values"]
+            if more:
+                self.assertGreater(r["kv_cache"]["fetches"], 5, more)
+            seen.add((r["ttft"]["mean_ms"], r["ttft"]["p99_ms"], r["e2e"]["mean_ms"]))
+        self.assertEqual(len(seen), 14)  # each option moves the result
+        for more, said in ((("--kv-offloading-size", "20", "--max-local-cpu-size", "3"), "one of the two"),
+                           (("--set", "tiers.disk_rate=3"), "has no effect without that tier"),
+                           (("--kv-fetch-policy", "always"), "has no effect without a tier"),
+                           (("--engine", "sglang", "--kv-offloading-size", "20"), "sglang has no such option"),
+                           (("--engine", "sglang", "--hicache-size", "20"), "enable-hierarchical-cache"),
+                           (("--kv-offloading-size", "20", "--no-enable-prefix-caching"), "prefix caching")):
+            got = run(*words, *more)
+            self.assertEqual(got.returncode, 2, more)
+            self.assertIn(said, got.stderr)
+        got = run(*self.SMALL, "--request-rate", "1", "--kv-offloading-size", "20")
+        self.assertEqual(got.returncode, 2)
+        self.assertIn("share no prefixes", got.stderr)
+
+    def test_simulate_expert_imbalance(self):
+        words = ("simulate", "--model", "qwen3-235b-a22b", "--accelerator", "h200-sxm", "--tp", "8", "--ep", "8", "--isl", "1000", "--osl", "100",
+                 "--concurrency", "32", "--num-requests", "64", "--format", "json")
+        even, uneven = (json.loads(run(*words, "--expert-imbalance", x).stdout)["values"]["tpot"]["mean_ms"] for x in ("1", "2"))
+        self.assertGreater(uneven, 1.1 * even)
+        self.assertIn("1 to 8", run(*words, "--expert-imbalance", "9").stderr)
+        self.assertIn("ep above 1", run(*self.SMALL, "--request-rate", "1", "--expert-imbalance", "2").stderr)
 
     def test_simulate_adapters(self):
         words = (*self.SMALL, "--request-rate", "10", "--num-requests", "300", "--adapters", "9", "--enable-lora", "--format", "json")
@@ -282,6 +323,60 @@ class Cli(unittest.TestCase):
                 self.assertEqual(r.returncode, 2)
                 self.assertIn(text, r.stderr)
 
+    QUESTION = ["--model", "llama-3.1-8b", "--accelerator", "h100-sxm", "--max-gpus", "2", "--isl", "500", "--osl", "20", "--tpot", "10",
+                "--max-num-seqs", "32", "--max-num-batched-tokens", "1024"]
+
+    def test_plan(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "out"
+            got = run("plan", *self.QUESTION, "--objective", "tok/s/gpu", "--format", "json", "-o", str(out))
+            self.assertEqual(got.returncode, 0, got.stderr)
+            values = json.loads(got.stdout)
+            search = values["values"]["search"] if "values" in values else values["search"]
+            self.assertLessEqual(search["gap"], 0.01)
+            self.assertEqual(search["screened"], search["simulated"] + search["cannot_meet"] + search["bounded_out"] + search["left"])
+            for name in ("launch-vllm.sh", "launch-sglang.sh", "launch-trtllm.sh", "launch-dynamo.sh", "kubernetes.yaml", "finalists.csv"):
+                self.assertTrue((out / name).stat().st_size > 40, name)
+            self.assertIn("--tensor-parallel-size", (out / "launch-vllm.sh").read_text())
+            for name in ("vllm", "sglang", "trtllm", "dynamo"):
+                self.assertEqual(subprocess.run(["sh", "-n", str(out / f"launch-{name}.sh")]).returncode, 0)
+        page = run("plan", *self.QUESTION)
+        self.assertLessEqual(max(len(line) for line in page.stdout.splitlines()), 100)
+        self.assertEqual(run("plan", *self.QUESTION, "--threads", "1").stdout, page.stdout)
+
+    def test_plan_says_no(self):
+        no = run("plan", *self.QUESTION, "--ttft", "0.01")
+        self.assertEqual(no.returncode, 3)
+        self.assertIn("TTFT limit", no.stderr)
+        unknown = run("plan", *self.QUESTION[:2], "--accelerator", "h900", *self.QUESTION[4:])
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("h900", unknown.stderr)
+
+    def test_chip_of_ones_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            chip = pathlib.Path(folder) / "chip.yaml"
+            facts = {"peak_bf16": "2000 TFLOPS", "memory": "192 GB", "hbm_bandwidth": "8 TB/s", "tdp": "900 W", "scaleup_bandwidth": "900 GB/s",
+                     "scaleup_domain": "8 accel"}
+            text = 'name: my-chip\ntitle: "Mine"\ndefaults: {kind: spec, source: "a what-if", read: 2026-11-22, confidence: C}\nfacts:\n'
+            text += "".join(f"  {key}: {{value: {value}}}\n" for key, value in facts.items())
+            chip.write_text(text)
+            words = [w if w != "h100-sxm" else str(chip) for w in self.QUESTION]
+            got = run("plan", *words, "--objective", "tok/s/gpu")
+            self.assertEqual(got.returncode, 0, got.stderr)
+            self.assertIn("nobody measured this chip", got.stdout)
+            refused = run("plan", *words)  # dollars, without a price
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn("price of my-chip", refused.stderr)
+
+    def test_savings_and_edge(self):
+        words = [*self.QUESTION, "--weights", "fp8"]
+        page = run("savings", *words)
+        self.assertEqual(page.returncode, 0, page.stderr)
+        self.assertIn("Shapley", page.stdout)
+        self.assertLessEqual(max(len(line) for line in page.stdout.splitlines()), 100)
+        edge = run("edge", *words, "--device", "rtx-4090", "--device-model", "qwen3-8b")
+        self.assertEqual(edge.returncode, 0, edge.stderr)
+        self.assertIn("on the device", edge.stdout)
     def test_calibrate(self):
         header = "accelerator,operator,format,m,n,k,time_us"
         # A machine whose floors are 5 us and that reads 2.5 TB/s and multiplies 600 TFLOPS.

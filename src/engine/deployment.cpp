@@ -8,6 +8,7 @@
 #include "engine/links.hpp"
 #include "engine/simulate_tiers.hpp"
 #include "step/form_of.hpp"
+#include "step/served.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -85,6 +86,11 @@ Result<serve::EnginePolicy> policy_of(const Context& c, const Settings& s, const
   return serve::checked(serve::of_one_rank(p, words.placement.dp));
 }
 
+// Tokens of a step at most: SGLang's chunk bounds what its prefill budget allows.
+std::int32_t step_tokens(const serve::EnginePolicy& p) {
+  return p.chunk > 0 ? std::min(p.chunk, p.max_num_batched_tokens) : p.max_num_batched_tokens;
+}
+
 Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   const Settings& s = a.scenario.settings;
   PoolPlan p{.role = w.role, .placement = w.placement, .replicas = w.replicas};
@@ -93,7 +99,8 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   JEVONS_TRY(p.subject, make_subject(c.catalog, a.model, scenario, s.text("weights"), s.text("kv_cache_dtype")));
   p.subject.engine = s.text("engine");
   JEVONS_TRY(p.policy, policy_of(c, s, p.subject.chip, w));
-  JEVONS_TRY(p.subject.reserve, serve::engine_reserve(c.catalog, std::max(p.policy.max_num_batched_tokens, p.policy.chunk)));
+  JEVONS_TRY(p.subject.expert_imbalance, expert_imbalance_of(s, a.model, w.placement));
+  JEVONS_TRY(p.subject.reserve, serve::engine_reserve(c.catalog, step_tokens(p.policy)));
   JEVONS_CHECK(step::check_placement(a.model, w.placement));
   JEVONS_TRY(p.lora, adapters_of(c.catalog, p.subject, w.placement, p.policy));
   p.memory = step::memory(p.subject, w.placement);

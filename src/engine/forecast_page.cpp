@@ -136,7 +136,7 @@ Table event_table(const ForecastAnswers& a) {
            {"price", "price, x", "{:.3f}", {"derived", "market::price_events", "catalog/demand/list-prices.yaml"}},
            {"growth_before", "growth\nbefore", "{:.1f}", {"derived", "ln/yr of the vendor's series", "catalog/demand/token-volume.yaml"}},
            {"growth_after", "after", "{:.1f}", {"derived", "ln/yr of the vendor's series", ""}},
-           {"arc", "arc\nelasticity", "{:.2f}", {"derived", "-ln(use)/ln(price), all growth laid on price", ""}}},
+           {"arc", "arc\nelast.", "{:.2f}", {"derived", "-ln(use)/ln(price), all growth laid on price", ""}}},
           {},
           {},
           true};

@@ -86,8 +86,12 @@ Result<Study> run_study(const catalog::Catalog& catalog, int threads) {
     const std::size_t rate = kRateCount - 1 - i / replicas.size(), r = i % replicas.size();
     Cell& cell = study.cells[r * kRateCount + rate];
     const plan::Replica& what = **replicas[r];
-    cell = {kModels[r / kTpCount / std::size(kChips)], kChips[r / kTpCount % std::size(kChips)], kTps[r % kTpCount], kRates[rate],
-            what.fits(), {}};
+    cell = {kModels[r / kTpCount / std::size(kChips)],
+            kChips[r / kTpCount % std::size(kChips)],
+            kTps[r % kTpCount],
+            kRates[rate],
+            what.fits(),
+            {}};
     if (!what.fits()) return;
     const serve::Deployment d{{what.pool(1)}};
     const auto sim = serve::simulate(d, *loads[rate]);

@@ -10,7 +10,7 @@
 namespace jevons::engine {
 namespace {
 
-constexpr int kFine = 192;        // concurrencies for each factor of two: steps of 0.4 %
+constexpr int kFine = 192;  // concurrencies for each factor of two: steps of 0.4 %
 constexpr double kFineGap = 0.002;
 
 struct Again {
@@ -112,7 +112,9 @@ std::vector<File> plan_files(const PlanQuestion& q, const plan::Search& found, s
   const auto& engine = q.ask.choices[s.parts.front().choice].replica->design().policy.engine;
   const auto title = [&](std::string_view with) {
     return fmt::format("{}, with {}{}", shape_name(q.ask, s), with,
-                       with == serve::name(engine) || with == "NVIDIA Dynamo" ? "" : fmt::format(" (the plan was simulated with {})", serve::name(engine)));
+                       with == serve::name(engine) || with == "NVIDIA Dynamo"
+                           ? ""
+                           : fmt::format(" (the plan was simulated with {})", serve::name(engine)));
   };
   const auto domain = catalog::accelerator(*q.knobs.chips.front().thing).scaleup_domain.value_or(8);
   std::vector<File> out;

@@ -32,6 +32,37 @@ std::string engine_of(const plan::Ask& ask, const Shape& s) {
   return out;
 }
 
+// A shape in a table: only what differs between the choices of this question.
+std::string short_name(const plan::Ask& ask, const Shape& s) {
+  const auto differs = [&](auto&& of) {
+    return std::any_of(ask.choices.begin(), ask.choices.end(), [&](const plan::Choice& c) { return of(c) != of(ask.choices.front()); });
+  };
+  const bool chips = differs([](const plan::Choice& c) { return c.chip; });
+  const bool weights = differs([](const plan::Choice& c) { return c.replica->design().subject->weights.name; });
+  const bool caches = differs([](const plan::Choice& c) { return c.replica->design().subject->cache_format; });
+  const bool limits = differs([](const plan::Choice& c) { return c.replica->design().policy.max_num_seqs; }) ||
+                      differs([](const plan::Choice& c) { return c.replica->design().policy.max_num_batched_tokens; });
+  std::string out;
+  for (const plan::Part& p : s.parts) {
+    const plan::Choice& c = ask.choices[p.choice];
+    const plan::Design& d = c.replica->design();
+    if (!out.empty()) out += " + ";
+    out += fmt::format("{}{} {}", p.replicas,
+                       p.role == serve::Role::both      ? "x"
+                       : p.role == serve::Role::prefill ? "P"
+                                                        : "D",
+                       step::name(d.placement));
+    if (chips) out += " " + c.chip;
+    if (weights) out += fmt::format(" {}", d.subject->weights.name);
+    if (caches) out += fmt::format(" kv-{}", model::name(d.subject->cache_format));
+    if (limits) out += fmt::format(" {}/{}", d.policy.max_num_seqs, std::max(d.policy.chunk, d.policy.max_num_batched_tokens));
+    if (d.draft_tokens > 0) out += fmt::format(" d{}", d.draft_tokens);
+  }
+  if (differs([](const plan::Choice& c) { return c.replica->design().policy.engine; }))
+    out += fmt::format(" {}", serve::name(ask.choices[s.parts.front().choice].replica->design().policy.engine));
+  return out;
+}
+
 std::string space_line(const plan::Search& f, const plan::Space& space) {
   std::string out = fmt::format("{} candidates screened: {} cannot meet the limits, {} cannot win, {} simulated ({} requests)",
                                 format_number(double(f.screened()), 9), format_number(double(f.cannot_meet), 9),
@@ -93,7 +124,8 @@ report::Table million_table(const PlanQuestion& q, const plan::Search& f) {
     seen.push_back(chips);
     const double each = f.points[i].metrics.output_tok_s_per_gpu, year = s.usd_per_s * kHoursPerYear * 3600 / s.accelerators;
     const auto owned = s.capital > 0 ? std::optional(1e6 / s.capital * s.accelerators) : std::nullopt;
-    t.rows.push_back({shape_name(q.ask, s), maybe(owned), maybe(owned ? std::optional(*owned * each) : owned), 1e6 / year, 1e6 / year * each});
+    t.rows.push_back(
+        {short_name(q.ask, s), maybe(owned), maybe(owned ? std::optional(*owned * each) : owned), 1e6 / year, 1e6 / year * each});
   }
   return t;
 }
@@ -103,7 +135,6 @@ report::Table finalist_table(const PlanQuestion& q, const plan::Search& f, const
   report::Table t{std::move(name),
                   std::move(title),
                   {{"deployment", "deployment", "{}", {}},
-                   {"engine", "engine", "{}", {}},
                    {"concurrency", "in\nflight", "{:.0f}", kSearch},
                    {"gpus", "GPUs", "{:.0f}", kSearch},
                    {"tok_s_per_gpu", "tok/s\n/GPU", "{:.1f}", kSimulated},
@@ -111,7 +142,7 @@ report::Table finalist_table(const PlanQuestion& q, const plan::Search& f, const
                    {"ttft_ms", "TTFT\nms", "{:.1f}", kSimulated},
                    {"tpot_ms", "TPOT\nms", "{:.2f}", kSimulated},
                    {"usd_per_output_mtok", "$/Mtok", "{:.4f}", kSimulated},
-                   {"goodput_rps_per_gpu", "good\nreq/s/GPU", "{:.3f}", kSimulated},
+                   {"goodput_rps_per_gpu", "good\nr/s/GPU", "{:.3f}", kSimulated},
                    {"tok_s_per_watt", "tok/s\n/W", "{:.3f}", kSimulated}},
                   {},
                   {},
@@ -120,7 +151,7 @@ report::Table finalist_table(const PlanQuestion& q, const plan::Search& f, const
     const Point& p = f.points[i];
     const Shape& s = q.ask.shapes[p.shape];
     const serve::Metrics& m = p.metrics;
-    t.rows.push_back({shape_name(q.ask, s), engine_of(q.ask, s), p.concurrency > 0 ? report::Cell(double(p.concurrency)) : report::Cell(),
+    t.rows.push_back({short_name(q.ask, s), p.concurrency > 0 ? report::Cell(double(p.concurrency)) : report::Cell(),
                       double(s.accelerators), m.output_tok_s_per_gpu, m.output_tok_s_per_user, m.ttft.mean * 1e3, m.tpot.mean * 1e3,
                       maybe(usd_per_mtok(p, s)), maybe(m.goodput_rps ? std::optional(*m.goodput_rps / s.accelerators) : std::nullopt),
                       maybe(s.watts > 0 ? std::optional(m.output_tok_s / s.watts) : std::nullopt)});
@@ -239,20 +270,22 @@ report::Document page_of_plan(const PlanQuestion& q, const plan::Space& space, c
   std::string run = fmt::format("{} ({}), {}", shape_name(q.ask, s), engine_of(q.ask, s), load_of(p));
   const int units = q.budget.accelerators / s.accelerators;
   if (q.ask.closed && units > 1) run += fmt::format("; {} of these fill {} accelerators", units, units * s.accelerators);
-  d.answer = {{"Run", run},
-              {"Speed", fmt::format("{:.4g} output tok/s per accelerator, {:.3g} per user; TTFT {} (p99 {}), TPOT {} (p99 {})",
-                                    m.output_tok_s_per_gpu, m.output_tok_s_per_user, format_seconds(m.ttft.mean), format_seconds(m.ttft.p99),
-                                    format_seconds(m.tpot.mean), format_seconds(m.tpot.p99))},
-              {"Cost", usd_per_mtok(p, s) ? fmt::format("${:.4g} per million output tokens, input included, while busy", *usd_per_mtok(p, s))
-                                          : "null: " + fmt::format("{}", fmt::join(q.unpriced, "; "))},
-              {"Binds", binding_of(q, f)},
-              {"Knee", knee_line(p, f)},
-              {"Search", space_line(f, space)},
-              {"Gap", gap_line(f)}};
+  d.answer = {
+      {"Run", run},
+      {"Speed", fmt::format("{:.4g} output tok/s per accelerator, {:.3g} per user; TTFT {} (p99 {}), TPOT {} (p99 {})",
+                            m.output_tok_s_per_gpu, m.output_tok_s_per_user, format_seconds(m.ttft.mean), format_seconds(m.ttft.p99),
+                            format_seconds(m.tpot.mean), format_seconds(m.tpot.p99))},
+      {"Cost", usd_per_mtok(p, s) ? fmt::format("${:.4g} per million output tokens, input included, while busy", *usd_per_mtok(p, s))
+                                  : "null: " + fmt::format("{}", fmt::join(q.unpriced, "; "))},
+      {"Binds", binding_of(q, f)},
+      {"Knee", knee_line(p, f)},
+      {"Search", space_line(f, space)},
+      {"Gap", gap_line(f)}};
   const auto rows = finalists(f, std::size_t(q.settings.integer("finalists")));
   d.tables.push_back(finalist_table(q, f, rows, "finalists", "Finalists, each at its best simulated load"));
   if (q.ask.objective == plan::Objective::pareto)
-    d.tables.push_back(finalist_table(q, f, f.frontier, "frontier", "Frontier: no simulated point is better for user and accelerator both"));
+    d.tables.push_back(
+        finalist_table(q, f, f.frontier, "frontier", "Frontier: no simulated point is better for user and accelerator both"));
   if (!margins.empty()) d.tables.push_back(margin_table(margins));
   if (const auto t = million_table(q, f); !t.rows.empty()) d.tables.push_back(t);
   std::vector<std::size_t> simulated;
@@ -269,9 +302,9 @@ report::Document page_of_plan(const PlanQuestion& q, const plan::Space& space, c
   put_values(d, q, f);
   for (const auto& u : q.unpriced) d.notes.push_back(u);
   const auto& time = q.ask.choices[s.parts.front().choice].replica->time();
-  d.notes.push_back(fmt::format("Step times are right within {:.0f} % nine times of ten{}; docs/planner.md says how bounds and gap are proved.",
-                                time.constants().band * 100,
-                                time.constants().borrowed ? " (nobody measured this chip: constants of another generation)" : ""));
+  d.notes.push_back(fmt::format(
+      "Step times are right within {:.0f} % nine times of ten{}; docs/planner.md says how bounds and gap are proved.",
+      time.constants().band * 100, time.constants().borrowed ? " (nobody measured this chip: constants of another generation)" : ""));
   return d;
 }
 
@@ -310,12 +343,14 @@ report::Document page_without_plan(const PlanQuestion& q, const plan::Space& spa
   }
   std::string why = "no deployment meets the limits";
   if (nearest != nullptr) {
-    why = fmt::format("{} binds. The nearest is {} ({})", nearest->violated, shape_name(q.ask, q.ask.shapes[nearest->shape]), load_of(*nearest));
+    why = fmt::format("{} binds. The nearest is {} ({})", nearest->violated, shape_name(q.ask, q.ask.shapes[nearest->shape]),
+                      load_of(*nearest));
     std::vector<std::string> needed;
     for (std::size_t k = 0; k < nearest->latency.size(); ++k) {
       const plan::Slo& s = q.ask.slo[k];
       if (nearest->latency[k] > s.seconds)
-        needed.push_back(fmt::format("a {} of {:.4g} ms instead of {:.4g} ms", plan::name(s), std::ceil(nearest->latency[k] * 1e4) / 10, s.seconds * 1e3));
+        needed.push_back(fmt::format("a {} of {:.4g} ms instead of {:.4g} ms", plan::name(s), std::ceil(nearest->latency[k] * 1e4) / 10,
+                                     s.seconds * 1e3));
     }
     if (!needed.empty()) d.notes.push_back(fmt::format("It would do with {}.", fmt::join(needed, " and ")));
     if (nearest->metrics.load == serve::Load::saturated)

@@ -7,8 +7,8 @@ namespace jevons::engine {
 /// What one more of something is worth: the plan made anew with it.
 struct Margin {
   std::string what, unit;
-  double step = 0;                   // how much more was given
-  std::optional<double> gain;        // relative, of the objective; nothing where the changed question has no answer
+  double step = 0;                     // how much more was given
+  std::optional<double> gain;          // relative, of the objective; nothing where the changed question has no answer
   std::optional<double> usd_per_year;  // of one unit, an accelerator or the deployment: gain x what it costs a year / step
 };
 /// "8 x h200-sxm: 2 x prefill TP4 + 1 x decode DP8 EP8".

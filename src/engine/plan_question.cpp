@@ -45,9 +45,11 @@ Result<void> add_slo(const Settings& s, std::string_view path, plan::Slo::Metric
   for (const std::string& w : words_of(s.text(path))) {
     plan::Slo slo{metric, {}, 0};
     const auto colon = w.find(':');
-    const std::string head = colon == std::string::npos ? "" : w.substr(0, colon), tail = colon == std::string::npos ? w : w.substr(colon + 1);
+    const std::string head = colon == std::string::npos ? "" : w.substr(0, colon),
+                      tail = colon == std::string::npos ? w : w.substr(colon + 1);
     const auto bad = [&] {
-      return fail(s.error(path, fmt::format("\"{}\" is no limit", w.substr(0, 40)), "milliseconds of the mean, or of a quantile: 1000, p99:1000"));
+      return fail(
+          s.error(path, fmt::format("\"{}\" is no limit", w.substr(0, 40)), "milliseconds of the mean, or of a quantile: 1000, p99:1000"));
     };
     char* end = nullptr;
     slo.seconds = std::strtod(tail.c_str(), &end) / 1e3;
@@ -104,8 +106,8 @@ Result<void> require_figures(const PlanQuestion& q) {
   const Settings& s = q.settings;
   for (const plan::Chip& c : q.knobs.chips) {
     const auto lacks = [&](std::string_view path, std::string_view what) {
-      return fail(s.error(s.spec(path) == nullptr ? "accelerator" : path, fmt::format("{} of {} is not known", what, c.thing->name), "a chip with that fact",
-                          "give --usd-per-gpu-hour, or the fact in a catalogue of your own with --catalog"));
+      return fail(s.error(s.spec(path) == nullptr ? "accelerator" : path, fmt::format("{} of {} is not known", what, c.thing->name),
+                          "a chip with that fact", "give --usd-per-gpu-hour, or the fact in a catalogue of your own with --catalog"));
     };
     if (q.ask.objective == plan::Objective::usd_per_mtok && !c.usd_per_s) return lacks("objective", "the price");
     if (q.ask.objective == plan::Objective::tok_s_per_watt && !c.watts) return lacks("objective", "the power");
@@ -133,7 +135,8 @@ Result<std::vector<serve::EnginePolicy>> policies_of(const Context& c, const Set
         serve::EnginePolicy v = p;
         v.max_num_seqs = n;
         if (t > 0) (*engine == serve::Engine::sglang ? v.chunk : v.max_num_batched_tokens) = t;
-        if (const auto ok = serve::checked(v); !ok) return fail(s.error("max_num_batched_tokens", ok.error().what, ok.error().expected, ok.error().hint));
+        if (const auto ok = serve::checked(v); !ok)
+          return fail(s.error("max_num_batched_tokens", ok.error().what, ok.error().expected, ok.error().hint));
         out.push_back(v);
       }
     }
@@ -233,8 +236,8 @@ Result<PlanQuestion> read_plan(const Context& c) {
   JEVONS_TRY(k.ep, whole_numbers(s, "placement.ep", 1, 4096));
   JEVONS_TRY(k.drafts, whole_numbers(s, "speculation.draft_tokens", 0, 16));
   JEVONS_TRY(const catalog::Thing* acceptance, c.catalog.find(catalog::Section::efficiency, "acceptance"));
-  k.first_acceptance = s.has("speculation.acceptance_rate") ? s.number("speculation.acceptance_rate")
-                                                            : acceptance->number("one_draft").value_or(1) - 1;
+  k.first_acceptance =
+      s.has("speculation.acceptance_rate") ? s.number("speculation.acceptance_rate") : acceptance->number("one_draft").value_or(1) - 1;
   k.routings.clear();
   for (const std::string& word : list(s, "router")) {
     const auto routing = serve::parse_routing(word);

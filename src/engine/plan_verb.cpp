@@ -13,6 +13,7 @@
 namespace jevons::engine {
 
 Result<Outcome> run_plan(Context& c) {
+  if (c.settings.has("tenants")) return run_tenants(c, c.settings);
   JEVONS_TRY(PlanQuestion q, read_plan(c));
   const Settings& s = q.settings;
   const auto longest = std::int64_t(std::ceil(s.number("workload.isl"))) + std::int64_t(std::ceil(s.number("workload.osl"))) +
@@ -46,7 +47,8 @@ Result<Outcome> run_plan(Context& c) {
   const plan::Shape& best = q.ask.shapes[found.points[*found.best].shape];
   const auto engine = q.ask.choices[best.parts.front().choice].replica->design().policy.engine;
   const plan::LaunchOptions launch{s.text("model"), longest, q.knobs.utilization};
-  for (const auto& line : plan::launch_lines(q.ask, best, engine, launch)) o.document.notes.push_back(fmt::format("{}: {}", line.role, line.command));
+  for (const auto& line : plan::launch_lines(q.ask, best, engine, launch))
+    o.document.notes.push_back(fmt::format("{}: {}", line.role, line.command));
   if (c.wants_files) o.files = plan_files(q, found, longest);
   return o;
 }

@@ -9,26 +9,35 @@ std::span<const OptionSpec> plan_options();
 /// Errors: bad input. A question without a feasible answer is answered "no", with what binds and the nearest change.
 Result<Outcome> run_plan(Context& context);
 
+/// A plan of several tenants. Errors: bad input.
+Result<Outcome> run_tenants(Context& context, const Settings& settings);
+
 /// A plan's question as values, and what they point to.
 struct PlanQuestion {
   Settings settings;
   model::Model model;
   plan::Knobs knobs;
   plan::Budget budget;
-  plan::Ask ask;  // without choices and shapes, which come from the space
+  plan::Ask ask;                      // without choices and shapes, which come from the space
   std::vector<std::string> unpriced;  // why a chip has no price, power or capital
   std::shared_ptr<void> chip_files;   // keeps what was read from chip files
 };
 /// Errors: bad input, by key.
 Result<PlanQuestion> read_plan(const Context& context);
 
-/// An accelerator by name, or from a YAML file of the form of catalog/accelerators (anything that ends in .yaml). `keep` owns what was read.
+/// An accelerator by name, or from a YAML file of the form of catalog/accelerators (anything that ends in .yaml). `keep` owns what was
+/// read.
 Result<const catalog::Thing*> find_chip(const catalog::Catalog& catalog, const std::string& name_or_file, std::shared_ptr<void>& keep);
 
 /// jevons savings: options of a plan and its own.
 std::span<const OptionSpec> savings_options();
 /// Errors: bad input.
 Result<Outcome> run_savings(Context& context);
+
+/// jevons edge: options of a plan, for the cloud, and its own.
+std::span<const OptionSpec> edge_options();
+/// Errors: bad input.
+Result<Outcome> run_edge(Context& context);
 
 /// jevons bench plan-160.
 Result<Outcome> bench_plan(Context& context);

@@ -30,42 +30,66 @@ std::string key_of(std::string_view name) {  // "KV bytes": kv_bytes
   return out;
 }
 
-std::vector<report::Cell> world_cells(const savings::World& w) {
-  if (!w.best) return {{}, {}, {}, {}, {}, w.why_not};
-  const savings::Best& b = *w.best;
-  return {b.usd_per_mtok, b.cache_bytes_per_user / 1073741824.0, b.hbm_bytes_per_token / 1e9, b.accelerator_s_per_token * 1e6,
-          b.joules_per_token > 0 ? report::Cell(b.joules_per_token) : report::Cell(), b.deployment};
+// One row for everything on, one for each technique taken away, one for everything off.
+struct LedgerRow {
+  std::string name, off;
+  std::optional<double> share, bytes;
+  const savings::World* world;
+};
+std::vector<LedgerRow> rows_of(const savings::ReplannedLedger& l) {
+  std::vector<LedgerRow> out{{"all on", "-", {}, {}, &l.all_on}};
+  for (const auto& s : l.shares) out.push_back({s.what.name, s.what.off, s.usd, std::exp(s.log_bytes), &s.without});
+  out.push_back({"all off", "-", {}, {}, &l.all_off});
+  return out;
 }
 
 report::Table ledger_table(const savings::ReplannedLedger& l) {
   report::Table t{"ledger",
-                  "Techniques, each world at its own best deployment",
+                  "Techniques: share of the saving, and each world without one at its own best deployment",
                   {{"technique", "technique", "{}", {}},
-                   {"without", "without it", "{}", {}},
-                   {"share_usd", "share\n$/Mtok", "{:.4f}", kLedger},
-                   {"share_cache", "cache\nx less", "{:.2f}", kLedger},
-                   {"usd_per_mtok", "$/Mtok\nwithout", "{:.4f}", kLedger},
+                   {"share_usd_per_mtok", "share\n$/Mtok", "{:.4f}", kLedger},
+                   {"share_cache_factor", "cache\nx less", "{:.2f}", kLedger},
+                   {"usd_per_mtok", "without:\n$/Mtok", "{:.4f}", kLedger},
                    {"cache_gib_per_user", "GiB\n/user", "{:.3f}", kLedger},
                    {"hbm_gb_per_token", "HBM GB\n/token", "{:.3f}", kLedger},
+                   {"joules_per_token", "J\n/token", "{:.3f}", kLedger}},
+                  {},
+                  {"Shares are Shapley values: they sum to the difference between all off and all on, whatever the order.",
+                   "HBM GB a token: cache and weights that decode steps read for one output token (thousands: TB per Mtok)."},
+                  true};
+  for (const auto& r : rows_of(l)) {
+    std::vector<report::Cell> cells{r.name, maybe(r.share), maybe(r.bytes)};
+    if (const auto& b = r.world->best) {
+      cells.insert(cells.end(), {b->usd_per_mtok, b->cache_bytes_per_user / 1073741824.0, b->hbm_bytes_per_token / 1e9,
+                                 b->joules_per_token > 0 ? report::Cell(b->joules_per_token) : report::Cell()});
+    } else {
+      cells.resize(7);
+    }
+    t.rows.push_back(std::move(cells));
+  }
+  if (l.infeasible > 0)
+    t.notes.push_back(
+        fmt::format("Shares in dollars: null, {} of {} combinations have no deployment within the limits.", l.infeasible, l.plans));
+  return t;
+}
+
+report::Table deployment_table(const savings::ReplannedLedger& l) {
+  report::Table t{"deployments",
+                  "What would be run without each",
+                  {{"technique", "without", "{}", {}},
+                   {"instead", "instead", "{}", {}},
+                   {"accelerators_per_kuser", "GPUs per\n1,000 users", "{:.1f}", kLedger},
                    {"accelerator_s_per_mtok", "GPU·s\n/Mtok", "{:.0f}", kLedger},
-                   {"joules_per_token", "J\n/token", "{:.3f}", kLedger},
                    {"deployment", "best deployment", "{}", {}}},
                   {},
-                  {},
+                  {"Users: requests in flight."},
                   true};
-  const auto row = [&](std::string name, std::string off, std::optional<double> share, std::optional<double> bytes, const savings::World& w) {
-    std::vector<report::Cell> cells{std::move(name), std::move(off), maybe(share), maybe(bytes)};
-    const auto rest = world_cells(w);
-    cells.insert(cells.end(), rest.begin(), rest.end());
-    t.rows.push_back(std::move(cells));
-  };
-  row("all on", "", {}, {}, l.all_on);
-  for (const auto& s : l.shares) row(s.what.name, s.what.off, s.usd, std::exp(s.log_bytes), s.without);
-  row("all off", "", {}, {}, l.all_off);
-  t.notes = {"Shares are Shapley values: they sum to the difference between all off and all on, whatever the order.",
-             "HBM GB a token: cache and weights that decode steps read for one output token. GPU·s: of the whole deployment."};
-  if (l.infeasible > 0)
-    t.notes.push_back(fmt::format("Shares in dollars: null, {} of {} combinations have no deployment within the limits.", l.infeasible, l.plans));
+  for (const auto& r : rows_of(l)) {
+    if (const auto& b = r.world->best)
+      t.rows.push_back({r.name, r.off, 1000 / b->users_per_accelerator, b->accelerator_s_per_token * 1e6, b->deployment});
+    else
+      t.rows.push_back({r.name, r.off, {}, {}, r.world->why_not});
+  }
   return t;
 }
 
@@ -92,7 +116,8 @@ report::Table factor_table(const savings::ReplannedLedger& l) {
 }
 
 report::Table theta_table(const std::vector<savings::Elasticity>& all) {
-  const report::Origin origin{"simulated", "ln ratio of optimal $/Mtok over ln ratio of the input, +-10 %, planned anew", "docs/planner.md"};
+  const report::Origin origin{"simulated", "ln ratio of optimal $/Mtok over ln ratio of the input, +-10 %, planned anew",
+                              "docs/planner.md"};
   report::Table t{"theta",
                   "Elasticity of the optimal $/Mtok",
                   {{"input", "to", "{}", {}},
@@ -137,22 +162,26 @@ Result<report::Table> bill_table(const catalog::Catalog& catalog, const Settings
   for (std::size_t r = 0; r < prices->series.rows(); ++r) {
     if (prices->series.text(r, "model") == wanted) row = r;
   }
-  if (!row) return fail(s.error("bill.price_of", fmt::format("'{}' has no list price", wanted.substr(0, 40)), "a model of catalog show list-prices"));
+  if (!row)
+    return fail(
+        s.error("bill.price_of", fmt::format("'{}' has no list price", wanted.substr(0, 40)), "a model of catalog show list-prices"));
   const double input = prices->series.number(*row, "input").value_or(0), output = prices->series.number(*row, "output").value_or(0);
   constexpr double kCachedShare = 0.1;
-  const report::Origin origin{"derived", "token shares x list prices, cached input at a tenth of input", "catalog/demand/segments.yaml, list-prices.yaml"};
-  report::Table t{"bill",
-                  fmt::format("A buyer's bill at {}'s list price (${:g} in, ${:g} out), per million tokens of each mix", wanted, input, output),
-                  {{"segment", "segment", "{}", {}},
-                   {"fresh", "fresh", "{:.3f}", {}},
-                   {"cached", "cached", "{:.3f}", {}},
-                   {"output", "output", "{:.3f}", {}},
-                   {"usd_full", "$ cached\nas input", "{:.4f}", origin},
-                   {"usd_tenth", "$ cached at\none tenth", "{:.4f}", origin},
-                   {"saved_percent", "saved\n%", "{:.1f}", origin}},
-                  {},
-                  {fmt::format("Price: {}", std::string(prices->series.text(*row, "source")))},
-                  true};
+  const report::Origin origin{"derived", "token shares x list prices, cached input at a tenth of input",
+                              "catalog/demand/segments.yaml, list-prices.yaml"};
+  report::Table t{
+      "bill",
+      fmt::format("A buyer's bill at {}'s list price (${:g} in, ${:g} out), per million tokens of each mix", wanted, input, output),
+      {{"segment", "segment", "{}", {}},
+       {"fresh", "fresh", "{:.3f}", {}},
+       {"cached", "cached", "{:.3f}", {}},
+       {"output", "output", "{:.3f}", {}},
+       {"usd_full", "$ cached\nas input", "{:.4f}", origin},
+       {"usd_tenth", "$ cached at\none tenth", "{:.4f}", origin},
+       {"saved_percent", "saved\n%", "{:.1f}", origin}},
+      {},
+      {fmt::format("Price: {}", std::string(prices->series.text(*row, "source")))},
+      true};
   for (std::size_t r = 0; r < segments->series.rows(); ++r) {
     const auto name = segments->series.text(r, "segment");
     if (name != "chat" && !name.ends_with("agent")) continue;
@@ -170,10 +199,18 @@ std::span<const OptionSpec> savings_options() {
   static const auto table = [] {
     const auto plan = plan_options();
     std::vector<OptionSpec> v(plan.begin(), plan.end());
-    std::erase_if(v, [](const OptionSpec& o) { return o.path == "objective" || o.path == "shadow_prices" || o.path == "finalists"; });
-    v.push_back({.path = "theta", .flag = "--theta", .type = OptionType::boolean, .fallback = "false",
+    std::erase_if(v, [](const OptionSpec& o) {
+      return o.path == "objective" || o.path == "tenants" || o.path == "shadow_prices" || o.path == "finalists";
+    });
+    v.push_back({.path = "theta",
+                 .flag = "--theta",
+                 .type = OptionType::boolean,
+                 .fallback = "false",
                  .help = "elasticities of the optimal cost as well: ten more plans on a fine grid"});
-    v.push_back({.path = "bill.price_of", .flag = "--price-of", .type = OptionType::text, .fallback = "V3.2-Exp",
+    v.push_back({.path = "bill.price_of",
+                 .flag = "--price-of",
+                 .type = OptionType::text,
+                 .fallback = "V3.2-Exp",
                  .help = "model of catalog show list-prices whose list price the bill uses"});
     return v;
   }();
@@ -192,11 +229,11 @@ Result<Outcome> run_savings(Context& c) {
   f.isl = s.number("workload.isl") + s.number("workload.shared_system_prompt_length");
   f.osl = s.number("workload.osl");
   f.max_context = std::int64_t(f.isl + f.osl);
-  if (!f.ask.equal_requests)
-    return fail(s.error("workload.lengths", "is drawn", "fixed lengths: worlds are compared at one context"));
+  if (!f.ask.equal_requests) return fail(s.error("workload.lengths", "is drawn", "fixed lengths: worlds are compared at one context"));
   for (const auto& chip : f.knobs.chips) {
     if (!chip.usd_per_s)
-      return fail(s.error("accelerator", fmt::format("the price of {} is not known", chip.thing->name), "a chip with a price", "give --usd-per-gpu-hour"));
+      return fail(s.error("accelerator", fmt::format("the price of {} is not known", chip.thing->name), "a chip with a price",
+                          "give --usd-per-gpu-hour"));
   }
   const auto levers = savings::levers_in_use(f);
   JEVONS_TRY(const savings::ReplannedLedger l, savings::replanned_ledger(f, levers));
@@ -214,11 +251,13 @@ Result<Outcome> run_savings(Context& c) {
     return w.best ? fmt::format("${:.4g} per million output tokens on {}", w.best->usd_per_mtok, w.best->deployment) : "null: " + w.why_not;
   };
   d.answer = {{"On", text(l.all_on)}, {"Off", text(l.all_off)}};
-  const auto largest = std::max_element(l.shares.begin(), l.shares.end(), [](const auto& a, const auto& b) { return a.usd.value_or(0) < b.usd.value_or(0); });
+  const auto largest = std::max_element(l.shares.begin(), l.shares.end(),
+                                        [](const auto& a, const auto& b) { return a.usd.value_or(0) < b.usd.value_or(0); });
   if (largest != l.shares.end() && largest->usd)
     d.answer.push_back({"Most", fmt::format("{}: ${:.4g} of the ${:.4g} saved", largest->what.name, *largest->usd,
                                             l.all_off.best->usd_per_mtok - l.all_on.best->usd_per_mtok)});
   d.tables.push_back(ledger_table(l));
+  d.tables.push_back(deployment_table(l));
   d.tables.push_back(factor_table(l));
   if (s.boolean("theta")) {
     JEVONS_TRY(const auto theta, savings::elasticities(f));
@@ -229,11 +268,14 @@ Result<Outcome> run_savings(Context& c) {
   d.tables.push_back(std::move(published));
   JEVONS_TRY(report::Table bill, bill_table(c.catalog, s));
   d.tables.push_back(std::move(bill));
-  for (const auto& x : l.shares) d.values.push_back({fmt::format("shares.{}_usd_per_mtok", key_of(x.what.name)), "", "USD/Mtok", x.usd, kLedger});
+  for (const auto& x : l.shares)
+    d.values.push_back({fmt::format("shares.{}_usd_per_mtok", key_of(x.what.name)), "", "USD/Mtok", x.usd, kLedger});
   d.values.push_back({"all_on.usd_per_mtok", "", "USD/Mtok", l.all_on.best->usd_per_mtok, kLedger});
-  d.values.push_back({"all_off.usd_per_mtok", "", "USD/Mtok", l.all_off.best ? std::optional(l.all_off.best->usd_per_mtok) : std::nullopt, kLedger});
+  d.values.push_back(
+      {"all_off.usd_per_mtok", "", "USD/Mtok", l.all_off.best ? std::optional(l.all_off.best->usd_per_mtok) : std::nullopt, kLedger});
   for (const auto& u : q.unpriced) d.notes.push_back(u);
-  d.notes.push_back(fmt::format("{} plans. Quality is not in it: attention that is swapped has the same heads, not the same loss.", l.plans));
+  d.notes.push_back(
+      fmt::format("{} plans. Quality is not in it: attention that is swapped has the same heads, not the same loss.", l.plans));
   return o;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace jevons::engine {
 namespace {
 
@@ -126,6 +128,18 @@ void put_tiers(report::Document& d, const serve::Pool& pool, const serve::Metric
   d.values.push_back({"kv_cache.fetch_wait_ms", "their mean wait", "ms", m.fetch_wait_s * 1e3, kCounted});
   d.notes.push_back(fmt::format("Cache tiers of a replica, {}: {} (links: catalog/efficiency/kv-tiers.yaml unless given).",
                                 pool.tiers.write == serve::WritePolicy::write_back ? "write-back" : "write-through", links));
+}
+
+Result<double> expert_imbalance_of(const Settings& s, const model::Model& model, const step::Placement& placement) {
+  constexpr const char* kPath = "placement.expert_imbalance";
+  if (!s.has(kPath)) return 0.0;
+  const bool experts = std::any_of(model.kinds.begin(), model.kinds.end(), [](const auto& k) { return k.layer.moe.has_value(); });
+  if (!experts || placement.ep == 1)
+    return fail(s.error(kPath, "has no effect without experts spread over ranks", "a model with experts, ep above 1"));
+  if (s.number(kPath) > placement.ep)
+    return fail(s.error(kPath, fmt::format("{} is more than {} ranks can be off", s.number(kPath), placement.ep),
+                        fmt::format("1 to {}", placement.ep)));
+  return s.number(kPath);
 }
 
 Result<serve::LoraCost> adapters_of(const catalog::Catalog& catalog, step::Subject& subject, const step::Placement& placement,

@@ -7,6 +7,8 @@
 
 namespace jevons::engine {
 
+/// 0: not given. Errors: ranks have nothing to be uneven about (no experts, or ep 1), or more than one rank can get.
+Result<double> expert_imbalance_of(const Settings& settings, const model::Model& model, const step::Placement& placement);
 /// The adapters' slots are kept from the cache: `subject.reserve` grows by them. Without enable-lora: nothing.
 Result<serve::LoraCost> adapters_of(const catalog::Catalog& catalog, step::Subject& subject, const step::Placement& placement,
                                     const serve::EnginePolicy& policy);

@@ -288,6 +288,17 @@ const Verb kVerbs[] = {
      1,
      {},
      run_savings},
+    {"edge",
+     "[QUESTION.yaml]",
+     "Which requests run on the user's device and which in the cloud: least cost within latency limits, battery, privacy and offline "
+     "shares.\nThe cloud is planned as by jevons plan; the device serves one request at a time.",
+     "  jevons edge --device rtx-4090 --device-model llama-3.1-8b --model llama-3.1-70b --accelerator h100-sxm --isl 1000 --osl 300 --tpot 50\n"
+     "  jevons edge --device ./phone.yaml --device-model qwen3-8b --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 16 --isl 500 \\\n"
+     "      --osl 200 --battery 5 --private-share 0.2 --offline-share 0.05 --round-trip 80\n",
+     0,
+     1,
+     {},
+     run_edge},
     {"model", "NAME|config.json", "Account for a model: parameters, weight bytes, cache, FLOPs.",
      "  jevons model deepseek-v3.2 --context 128k\n  jevons model ./config.json --weights fp8 --kv-cache-dtype fp8 --format json\n", 1, 1,
      kModelOptions, run_model},
@@ -393,6 +404,7 @@ std::span<const Verb> verbs() {
     for (auto& verb : v) {
       if (verb.name == "fabric") verb.options = fabric_options();
       if (verb.name == "datacenter") verb.options = datacenter_options();
+      if (verb.name == "edge") verb.options = edge_options();
       if (verb.name == "forecast") verb.options = forecast_options();
       if (verb.name == "savings") verb.options = savings_options();
     }

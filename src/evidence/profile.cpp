@@ -18,14 +18,16 @@ namespace {
 namespace fs = std::filesystem;
 constexpr double kMicro = 1e-6;
 
-enum Kind : std::size_t { kAttention, kDense, kPerSequence, kKinds };
+enum Kind : std::size_t { kAttention, kDense, kPerSequence, kExperts, kExpertsOfOneRank, kKinds };
 struct Layout {
   std::string_view name, header;
   std::size_t words;  // leading columns of text
 };
 constexpr Layout kLayouts[kKinds] = {{"attention", "prefill_chunk,kv_prefill,n_decode,kv_decode,time_us", 0},
                                      {"dense", "layer,tokens,time_us", 1},
-                                     {"per_sequence", "layer,sequences,time_us", 1}};
+                                     {"per_sequence", "layer,sequences,time_us", 1},
+                                     {"moe", "ep,tokens,activated_experts,time_us", 0},
+                                     {"moe", "tokens,activated_experts,time_us", 0}};
 
 struct Row {
   std::string layer;
@@ -209,6 +211,18 @@ Result<void> take_attention(const Sheet& s, Profile& p) {
   return {};
 }
 
+// Rows of one rank that holds all experts (ep 1, or a table without that column).
+Result<void> take_experts(const Sheet& s, Profile& p) {
+  for (const Row& r : s.rows) {
+    if (s.kind == kExpertsOfOneRank)
+      put(p.experts, r.at[0], r.at[1], r.at[2]);
+    else if (r.at[0] == 1)
+      put(p.experts, r.at[1], r.at[2], r.at[3]);
+  }
+  if (p.experts.x.empty()) return fail({ErrorCode::bad_input, s.file, 0, "ep", "has no rows of ep 1", "experts on every rank", {}});
+  return {};
+}
+
 Result<void> check_layers(const Sheet& s, const std::map<std::string, Curve>& found, std::initializer_list<const char*> needed) {
   for (const auto* layer : needed) {
     if (!found.contains(layer))
@@ -247,16 +261,26 @@ Result<Profile> read_profile(const std::vector<std::string>& files) {
       return fail(
           {ErrorCode::bad_input, file, 1, {}, fmt::format("holds no {} table", kLayouts[k].name), std::string(kLayouts[k].header), {}});
   }
+  for (const auto* ending : {".csv", ".csv.gz"}) {  // of models with experts
+    std::error_code status;
+    if (sheets[kExperts] || sheets[kExpertsOfOneRank]) break;
+    if (const std::string file = fmt::format("{}moe{}", stem, ending); fs::exists(file, status)) JEVONS_CHECK(take(file));
+  }
   Profile p;
   const auto rank = rank_of(stem);
   const std::string meta = (rank ? rank->before : stem) + "meta.yaml";
   JEVONS_CHECK(read_meta(meta, rank, p));
-  for (const auto& s : sheets) p.files.push_back(s->file);
+  for (const auto& s : sheets) {
+    if (s) p.files.push_back(s->file);
+  }
   p.files.push_back(meta);
   JEVONS_CHECK(take_attention(*sheets[kAttention], p));
+  for (const Kind k : {kExperts, kExpertsOfOneRank}) {
+    if (sheets[k]) JEVONS_CHECK(take_experts(*sheets[k], p));
+  }
   p.dense = curves(*sheets[kDense]);
   p.per_sequence = curves(*sheets[kPerSequence]);
-  JEVONS_CHECK(check_layers(*sheets[kDense], p.dense, {"embedding", "layernorm", "qkv_proj", "o_proj", "down_proj", "final_layernorm"}));
+  JEVONS_CHECK(check_layers(*sheets[kDense], p.dense, {"embedding", "layernorm", "qkv_proj", "o_proj", "final_layernorm"}));
   JEVONS_CHECK(check_layers(*sheets[kPerSequence], p.per_sequence, {"lm_head", "sampler"}));
   return p;
 }
@@ -265,7 +289,8 @@ namespace {
 
 // Calls of a dense layer in a step of a model of `layers` layers. Norms of one kind share a name: before attention and before the
 // feed-forward part; of queries and of keys. The profiler gives the mean call.
-int calls(const std::string& layer, int layers) {
+int calls(const std::string& layer, int layers, int expert_layers) {
+  if (layer == "gate_up_proj" || layer == "act_fn" || layer == "down_proj") return layers - expert_layers;
   if (layer == "embedding" || layer == "final_layernorm") return 1;
   return layer == "layernorm" || layer == "qk_norm" ? 2 * layers : layers;
 }
@@ -280,8 +305,10 @@ class Parts {
     const auto next = std::lower_bound(c_.capture_sizes.begin(), c_.capture_sizes.end(), tokens);
     const double n = next == c_.capture_sizes.end() ? tokens : *next;
     double us = 0;
-    for (const auto& [layer, curve] : p_.dense) us += calls(layer, c_.layers) * curve(layer == "qk_norm" ? n / p_.qk_norm_ranks : n);
-    return us * kMicro + (c_.reduce ? c_.reduce(n) : 0);
+    for (const auto& [layer, curve] : p_.dense)
+      us += calls(layer, c_.layers, c_.expert_layers) * curve(layer == "qk_norm" ? n / p_.qk_norm_ranks : n);
+    if (c_.expert_layers > 0 && !c_.experts) us += c_.expert_layers * p_.experts(n, c_.distinct_experts(tokens));
+    return us * kMicro + (c_.expert_layers > 0 && c_.experts ? c_.experts(n) : 0) + (c_.reduce ? c_.reduce(n) : 0);
   }
   double head(int sequences) const {
     double us = 0;

@@ -45,6 +45,7 @@ struct Profile {
   Surface prefill;                                   // attention alone: chunk, tokens before it
   Surface decode;                                    // attention alone: sequences, tokens cached of each
   Along<Surface> beside;  // chunk, sequences, tokens cached: what decodes add to the attention of a chunk without history
+  Surface experts;        // router and experts of one layer: tokens, different experts among them; empty: not profiled
   /// Sequences of unequal context: t(mean) + skew·(t(long) − t(mean)), long: the mean context of the longest `skew_share` of them, the
   /// smallest share for which the profiler fitted skew. Source: the profile's metadata, skew_fit. 0 where it measured none.
   double skew = 0, skew_share = 1;
@@ -62,11 +63,14 @@ Result<Profile> read_profile(const std::vector<std::string>& files);
 struct StepContent {
   int layers = 1;
   int max_num_seqs = 1, max_num_batched_tokens = 1;
-  std::vector<int> capture_sizes;               // of CUDA graphs, ascending: a step of at most the last of them is padded to the next
-  double chunk = 512;                           // prompt tokens beside which decodes run, typically
-  std::vector<double> longest;                  // [n]: context of the longest skew_share of n decoding sequences, over the mean; from n = 0
-  std::function<double(double tokens)> reduce;  // seconds of all reductions over ranks; empty: one rank
-  std::function<double(double sequences)> gather;  // seconds of gathering the logits; empty: one rank
+  std::vector<int> capture_sizes;  // of CUDA graphs, ascending: a step of at most the last of them is padded to the next
+  double chunk = 512;              // prompt tokens beside which decodes run, typically
+  std::vector<double> longest;     // [n]: context of the longest skew_share of n decoding sequences, over the mean; from n = 0
+  int expert_layers = 0;           // of `layers`, those with experts in place of a dense feed-forward part
+  std::function<double(double tokens)> distinct_experts;  // that so many tokens touch in a layer, for profiles of experts
+  std::function<double(double tokens)> experts;           // seconds of all expert layers, where the profile has none
+  std::function<double(double tokens)> reduce;            // seconds of all reductions over ranks; empty: one rank
+  std::function<double(double sequences)> gather;         // seconds of gathering the logits; empty: one rank
 };
 
 /// Step times as the simulator takes them. Dense layers see all (padded) tokens: the embedding and the last norm once, two layernorms

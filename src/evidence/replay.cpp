@@ -218,8 +218,22 @@ struct World {
   const catalog::Thing* gpu = nullptr;
 };
 
-Result<void> look_up(const catalog::Catalog& catalog, const Replay& r, World& w) {
-  const auto entry = catalog.find_model(model_name(r.model));
+bool is_tuning(std::string_view word) {
+  constexpr std::string_view kWords[] = {"instruct", "chat", "thinking", "it", "base", "hf"};
+  const bool date = word.size() == 4 && word.find_first_not_of("0123456789") == std::string_view::npos;
+  return date || std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
+}
+
+Result<void> look_up(const catalog::Catalog& catalog, Replay& r, World& w) {
+  auto entry = catalog.find_model(model_name(r.model));
+  // A tuned model has the shape of the one it was tuned from: "Qwen3-30B-A3B-Instruct-2507".
+  for (std::string name = model_name(r.model); !entry;) {
+    const auto dash = name.rfind('-');
+    if (dash == std::string::npos || !is_tuning(std::string_view(name).substr(dash + 1))) break;
+    name.resize(dash);
+    entry = catalog.find_model(name);
+    if (entry) r.notes.push_back(fmt::format("{} has the shape of {}.", r.model, name));
+  }
   if (!entry) {
     Error e = entry.error();
     e.file = r.setup.file;
@@ -380,7 +394,31 @@ Mean mean_of(const traffic::Requests& q) {
   return m;
 }
 
-Result<step::StepForm> step_times(const catalog::Catalog& catalog, const Replay& r, const World& w, const traffic::Requests& q) {
+// Experts by their own table; where the profile has none, by the step model of docs/step-time.md.
+Result<void> add_experts(const catalog::Catalog& catalog, Replay& r, const World& w, StepContent& c) {
+  const model::Moe* moe = nullptr;
+  for (const auto& kind : w.model->kinds) {
+    if (!kind.layer.moe || kind.layer.dense) continue;
+    moe = &*kind.layer.moe;
+    c.expert_layers += kind.count;
+  }
+  if (c.expert_layers < w.model->layers() && !r.profile->dense.contains("down_proj"))
+    return fail({ErrorCode::bad_input, r.profile->files[1], 0, "layer", "'down_proj' is missing", "rows of it", {}});
+  if (moe == nullptr) return {};
+  if (w.gpu == nullptr) return fail(unknown_gpu(r, "how many experts its steps touch, or what they take, is not in the profile"));
+  JEVONS_TRY(step::StepTime time, step::StepTime::make(catalog, w.subject, {.tp = r.tp}));
+  if (r.profile->experts.x.empty()) {
+    r.notes.push_back("The profile has no table of experts (moe.csv): theirs are the times of docs/step-time.md.");
+    c.experts = [time = std::move(time)](double tokens) { return time.expert_seconds(tokens); };
+  } else {
+    c.distinct_experts = [experts = moe->experts, k = moe->top_k, exponent = time.served()[step::Fit::routing_exponent]](double tokens) {
+      return model::distinct_experts(experts, k, std::pow(tokens, exponent));
+    };
+  }
+  return {};
+}
+
+Result<step::StepForm> step_times(const catalog::Catalog& catalog, Replay& r, const World& w, const traffic::Requests& q) {
   const Mean mean = mean_of(q);
   const auto& policy = r.setup.policy;
   if (r.profile) {
@@ -390,6 +428,7 @@ Result<step::StepForm> step_times(const catalog::Catalog& catalog, const Replay&
                   .capture_sizes = r.setup.capture_sizes,
                   .chunk = std::min(mean.input, double(policy.max_num_batched_tokens)),
                   .longest = longest_over_mean(q, r.profile->skew_share, policy.max_num_seqs)};
+    JEVONS_CHECK(add_experts(catalog, r, w, c));
     JEVONS_CHECK(add_collectives(catalog, r, w, c));
     return form_of(*r.profile, c);
   }

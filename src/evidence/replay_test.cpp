@@ -105,6 +105,36 @@ TEST(Profile, StepsAddUpByHand) {
   EXPECT_NEAR(us(form.position_time(64)), 8, 1e-3);
 }
 
+// Of three layers two have experts: for those the dense feed-forward kernels are not called, the experts' table is read at the padded
+// tokens and the experts that the tokens touch.
+TEST(Profile, ExpertsHaveATableOfTheirOwn) {
+  const Files f;
+  StepContent c{.layers = 3,
+                .max_num_seqs = 4,
+                .max_num_batched_tokens = 64,
+                .capture_sizes = {1, 2, 4},
+                .chunk = 16,
+                .longest = std::vector<double>(5, 1),
+                .expert_layers = 2,
+                .distinct_experts = [](double tokens) { return 2 * tokens; }};
+  c.experts = [](double tokens) { return tokens * 7e-6; };
+  // 10 + 10 once; 3 layers of two layernorms, o_proj and qkv_proj of the four padded tokens; down_proj in one; head of three 140; attention
+  // of three at 200 tokens 3 x 5. Experts: 7 us a padded token.
+  const double rest = 20 + 3 * (2 + 1 + 4) + 1 + 140 + 15;
+  EXPECT_NEAR(us(form_of(*read_profile({f.attention}), c).decode_time(3, 3 * 200)), rest + 4 * 7, 1e-3);
+  f.folder.put("x_tp1_moe.csv", "ep,tokens,activated_experts,time_us\n1,1,2,10\n1,1,8,16\n1,4,2,20\n1,4,8,26\n2,1,2,999\n");
+  const auto p = read_profile({f.attention});
+  ASSERT_TRUE(p) << p.error().message();
+  EXPECT_EQ(p->files.size(), 5u);
+  c.experts = {};
+  // Two layers at 4 tokens and 2 x 3 experts: 24 us.
+  EXPECT_NEAR(us(form_of(*p, c).decode_time(3, 3 * 200)), rest + 2 * 24, 1e-3);
+  const auto whole = f.folder.put("y_tp1_moe.csv", "tokens,activated_experts,time_us\n1,2,10\n4,2,20\n");
+  EXPECT_DOUBLE_EQ(read_profile({f.attention, whole})->experts(4, 2), 20);
+  EXPECT_TRUE(
+      says(message({f.attention, f.folder.put("z_moe.csv", "ep,tokens,activated_experts,time_us\n2,1,2,10\n")}), "no rows of ep 1"));
+}
+
 // A rank of two norms half the heads, so qk_norm sees half the tokens: 2 layers · 2 calls · (1 + (4/2 − 1)) us for 4 tokens, where a table
 // of this profiler repeats the times of one rank.
 TEST(Profile, QkNormOfARankSeesItsOwnHeads) {

@@ -11,15 +11,15 @@ namespace jevons::plan {
 /// What requests ask for, all of a workload together.
 struct Demand {
   double requests = 0;
-  double fresh = 0, fresh_least = 0;    // prompt tokens that must be computed: mean, least of one request
-  double decodes = 0;                   // output tokens after the first, mean
-  double input = 0;                     // prompt tokens, mean
-  std::int64_t input_least = 0;         // prompt tokens of the shortest request
-  std::int64_t cached = 0;              // prompt tokens that a prefix cache may hold
-  double excess = 0;                    // (output tokens after the first)·(prompt tokens − input_least), mean
-  double squares = 0;                   // (output tokens after the first)², mean
-  double decodes_most = 0;              // as decodes; of several workloads the most
-  bool equal = false;                   // all requests alike: limits on TPOT then bound throughput
+  double fresh = 0, fresh_least = 0;  // prompt tokens that must be computed: mean, least of one request
+  double decodes = 0;                 // output tokens after the first, mean
+  double input = 0;                   // prompt tokens, mean
+  std::int64_t input_least = 0;       // prompt tokens of the shortest request
+  std::int64_t cached = 0;            // prompt tokens that a prefix cache may hold
+  double excess = 0;                  // (output tokens after the first)·(prompt tokens − input_least), mean
+  double squares = 0;                 // (output tokens after the first)², mean
+  double decodes_most = 0;            // as decodes; of several workloads the most
+  bool equal = false;                 // all requests alike: limits on TPOT then bound throughput
 };
 Demand demand_of(const traffic::Workload& workload);
 
@@ -54,9 +54,9 @@ class ReplicaBound {
   const Replica& replica_;
   Demand demand_;
   serve::Role role_;
-  double steps_ = 0;              // decode steps of one request
-  double attention_ = 0;          // seconds that one decoding sequence's cache adds to a step, at least
-  double fixed_work_ = 0;         // seconds per request that no schedule changes: prompt attention, growth of the cache
+  double steps_ = 0;       // decode steps of one request
+  double attention_ = 0;   // seconds that one decoding sequence's cache adds to a step, at least
+  double fixed_work_ = 0;  // seconds per request that no schedule changes: prompt attention, growth of the cache
   double first_token_ = 0, decode_ = 0, prefill_ = 0;
   int most_decodes_ = 1;
   std::vector<std::pair<int, double>> hull_;  // lower convex hull of seconds for n tokens of one rank

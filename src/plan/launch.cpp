@@ -22,7 +22,9 @@ struct Line {
   }
 };
 
-bool fp8_cache(const Design& d) { return d.subject->cache_format == model::CacheFormat::fp8 || d.subject->cache_format == model::CacheFormat::fp8_ds_mla; }
+bool fp8_cache(const Design& d) {
+  return d.subject->cache_format == model::CacheFormat::fp8 || d.subject->cache_format == model::CacheFormat::fp8_ds_mla;
+}
 bool changed_weights(const Design& d) { return d.subject->weights.name != d.subject->model->native_weights; }
 
 Line vllm(const Design& d, const LaunchOptions& o, Role role, std::string_view program) {
@@ -40,7 +42,8 @@ Line vllm(const Design& d, const LaunchOptions& o, Role role, std::string_view p
   if (changed_weights(d)) l.add("--quantization", d.subject->weights.name);
   if (fp8_cache(d)) l.add("--kv-cache-dtype", "fp8");
   if (!d.policy.enable_prefix_caching) l.add("--no-enable-prefix-caching");
-  if (d.draft_tokens > 0) l.add("--speculative-config", fmt::format("'{{\"method\": \"mtp\", \"num_speculative_tokens\": {}}}'", d.draft_tokens));
+  if (d.draft_tokens > 0)
+    l.add("--speculative-config", fmt::format("'{{\"method\": \"mtp\", \"num_speculative_tokens\": {}}}'", d.draft_tokens));
   if (role != Role::both && program.starts_with("vllm"))
     l.add("--kv-transfer-config", fmt::format("'{{\"kv_connector\": \"NixlConnector\", \"kv_role\": \"{}\"}}'",
                                               role == Role::prefill ? "kv_producer" : "kv_consumer"));
@@ -164,24 +167,30 @@ std::string kubernetes(const Ask& ask, const Shape& shape, const LaunchOptions& 
       }
       return padded;
     };
-    const auto volumes = [](std::string_view pad) { return fmt::format("{}volumes: [{{name: shm, emptyDir: {{medium: Memory}}}}]\n", pad); };
+    const auto volumes = [](std::string_view pad) {
+      return fmt::format("{}volumes: [{{name: shm, emptyDir: {{medium: Memory}}}}]\n", pad);
+    };
     if (nodes == 1) {
       out += fmt::format(
           "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {0}, labels: {{app: llm, role: {1}}}}}\nspec:\n  replicas: {2}\n"
-          "  selector: {{matchLabels: {{app: llm, role: {1}}}}}\n  template:\n    metadata: {{labels: {{app: llm, role: {1}}}}}\n    spec:\n"
+          "  selector: {{matchLabels: {{app: llm, role: {1}}}}}\n  template:\n    metadata: {{labels: {{app: llm, role: {1}}}}}\n    "
+          "spec:\n"
           "      containers:\n{3}{4}---\n",
           name, l.role, l.replicas, pod("        "), volumes("      "));
     } else {
       out += fmt::format(
-          "apiVersion: leaderworkerset.x-k8s.io/v1\nkind: LeaderWorkerSet\nmetadata: {{name: {0}, labels: {{app: llm, role: {1}}}}}\nspec:\n"
-          "  replicas: {2}\n  leaderWorkerTemplate:\n    size: {3}\n    workerTemplate:\n      metadata: {{labels: {{app: llm, role: {1}}}}}\n"
+          "apiVersion: leaderworkerset.x-k8s.io/v1\nkind: LeaderWorkerSet\nmetadata: {{name: {0}, labels: {{app: llm, role: "
+          "{1}}}}}\nspec:\n"
+          "  replicas: {2}\n  leaderWorkerTemplate:\n    size: {3}\n    workerTemplate:\n      metadata: {{labels: {{app: llm, role: "
+          "{1}}}}}\n"
           "      spec:\n        containers:\n{4}{5}---\n",
           name, l.role, l.replicas, nodes, pod("          "), volumes("        "));
     }
   }
   const std::string_view front = lines.front().role == "prefill" ? "prefill" : "serve";
   out += fmt::format(
-      "apiVersion: v1\nkind: Service\nmetadata: {{name: llm}}\nspec:\n  selector: {{app: llm, role: {}}}\n  ports: [{{port: 80, targetPort: 8000}}]\n",
+      "apiVersion: v1\nkind: Service\nmetadata: {{name: llm}}\nspec:\n  selector: {{app: llm, role: {}}}\n  ports: [{{port: 80, "
+      "targetPort: 8000}}]\n",
       front);
   return out;
 }

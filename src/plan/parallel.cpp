@@ -16,9 +16,12 @@ void for_each_index(std::size_t n, int threads, const std::function<void(std::si
   const int cores = tbb::info::default_concurrency();
   tbb::task_arena arena(threads > 0 ? std::min(threads, cores) : cores);
   arena.execute([&] {
-    tbb::parallel_for(tbb::blocked_range<std::size_t>(0, n, 1), [&](const auto& range) {
-      for (std::size_t i = range.begin(); i < range.end(); ++i) f(i);
-    }, tbb::simple_partitioner{});
+    tbb::parallel_for(
+        tbb::blocked_range<std::size_t>(0, n, 1),
+        [&](const auto& range) {
+          for (std::size_t i = range.begin(); i < range.end(); ++i) f(i);
+        },
+        tbb::simple_partitioner{});
   });
 }
 

@@ -13,10 +13,10 @@ namespace jevons::plan {
 struct Design {
   const step::Subject* subject = nullptr;  // model, formats, chip
   step::Placement placement;
-  serve::EnginePolicy policy;     // of one attention rank
-  int draft_tokens = 0;           // verified beside the next token in each decode step
-  double acceptance_length = 1;   // tokens such a step yields, the next one included
-  std::int64_t max_context = 1;   // tokens of the longest request
+  serve::EnginePolicy policy;    // of one attention rank
+  int draft_tokens = 0;          // verified beside the next token in each decode step
+  double acceptance_length = 1;  // tokens such a step yields, the next one included
+  std::int64_t max_context = 1;  // tokens of the longest request
 };
 
 /// A design with its step times and cache blocks. Immutable once built: any number of simulations may share it.

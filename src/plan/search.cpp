@@ -205,7 +205,8 @@ bool Searcher::can_win(const Point& p) const {
   if (p.state != Point::State::open) return false;
   if (ask_.objective == Objective::pareto) {
     for (const Point& s : out_.points) {
-      if (s.feasible && s.score * (1 + ask_.gap) >= p.bound && s.metrics.output_tok_s_per_user * (1 + ask_.gap) >= p.user_bound) return false;
+      if (s.feasible && s.score * (1 + ask_.gap) >= p.bound && s.metrics.output_tok_s_per_user * (1 + ask_.gap) >= p.user_bound)
+        return false;
     }
     return true;
   }

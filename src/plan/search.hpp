@@ -29,7 +29,6 @@ struct Choice {
   double usd_per_s = 0, watts = 0;  // of one accelerator, at the meter
   double capital = 0;               // USD to own one; 0: not known
   int stock = 1 << 20;              // accelerators of this chip there are
-
 };
 
 struct Part {
@@ -46,7 +45,6 @@ struct Shape {
   double usd_per_s = 0, watts = 0, capital = 0;
 };
 
-
 struct Ask {
   const catalog::Catalog* catalog = nullptr;
   std::vector<Choice> choices;
@@ -56,12 +54,12 @@ struct Ask {
   /// The workload at a closed-loop concurrency; or, where it is 0, the open one. Deterministic.
   std::function<Result<traffic::Workload>(int concurrency)> workload;
   bool closed = true;
-  bool equal_requests = true;         // the same lengths at every concurrency
+  bool equal_requests = true;  // the same lengths at every concurrency
   int max_concurrency = 1 << 20;
-  int per_octave = 12;                // concurrencies tried for each factor of two
+  int per_octave = 12;  // concurrencies tried for each factor of two
   int threads = 0;
-  double gap = 0.01;                  // stop once nothing left can be better by more than this
-  double max_simulated = 1e300;       // requests; the search ends once so many are simulated
+  double gap = 0.01;             // stop once nothing left can be better by more than this
+  double max_simulated = 1e300;  // requests; the search ends once so many are simulated
   const std::atomic<bool>* stop = nullptr;
   std::function<void(double, std::string_view)> progress;
 };
@@ -71,27 +69,28 @@ struct Point {
   std::size_t shape = 0;
   int concurrency = 0;  // 0: open load
   enum class State : std::uint8_t { open, cannot_meet, simulated } state = State::open;
-  double bound = 0;  // of the score, from above
+  double bound = 0;       // of the score, from above
   double user_bound = 0;  // of tokens per second and user, from above
   // Once simulated:
   bool feasible = false;
-  double score = 0;  // larger is better
-  std::string violated;  // the first limit that is not met
+  double score = 0;             // larger is better
+  std::string violated;         // the first limit that is not met
   std::vector<double> latency;  // of each limit asked for, seconds
   serve::Metrics metrics;
 };
 
 struct Search {
-  std::vector<Point> points;                // of the shapes that were looked into
-  std::optional<std::size_t> best;          // into points; nothing: no point is feasible
-  std::vector<std::size_t> frontier;        // tokens per GPU against tokens per user, from the fastest for a user on
+  std::vector<Point> points;          // of the shapes that were looked into
+  std::optional<std::size_t> best;    // into points; nothing: no point is feasible
+  std::vector<std::size_t> frontier;  // tokens per GPU against tokens per user, from the fastest for a user on
   /// Points of the space: simulated; whose limits no schedule meets; that no schedule makes better than the best; and those left when the
   /// effort was spent.
   std::size_t simulated = 0, cannot_meet = 0, bounded_out = 0, left = 0;
   std::size_t screened() const { return simulated + cannot_meet + bounded_out + left; }
-  double requests = 0;                      // simulated
+  double requests = 0;  // simulated
   /// Of the best shape: requests a second that it can do at most, and the concurrency at which that bound meets that of an empty system:
-  /// from there on requests mostly queue. Denning, Buzen, "The operational analysis of queueing network models", Computing Surveys 10(3), 1978.
+  /// from there on requests mostly queue. Denning, Buzen, "The operational analysis of queueing network models", Computing Surveys 10(3),
+  /// 1978.
   double capacity_rps = 0, knee = 0;
   double gap = 0;         // proved: a point that was not simulated may be better by this part at most
   double likely_gap = 0;  // likewise if latency grows with concurrency, so that a shape that missed a limit misses it with more in flight

@@ -14,7 +14,8 @@ using serve::Role;
 Demand least_of(const std::vector<Demand>& all) {
   Demand d = all.front();
   for (const Demand& x : all) {
-    for (const auto field : {&Demand::requests, &Demand::fresh, &Demand::fresh_least, &Demand::decodes, &Demand::input, &Demand::excess, &Demand::squares})
+    for (const auto field :
+         {&Demand::requests, &Demand::fresh, &Demand::fresh_least, &Demand::decodes, &Demand::input, &Demand::excess, &Demand::squares})
       d.*field = std::min(d.*field, x.*field);
     d.input_least = std::min(d.input_least, x.input_least);
     d.cached = std::max(d.cached, x.cached);
@@ -147,9 +148,8 @@ bool Bounds::meets(const Shape& s, int concurrency) const {
 
 // Both parts of a bound rise with the concurrency, and so does what stands against a limit: the largest that may meet it decides.
 double Bounds::shape(std::size_t shape, const std::vector<int>& loads) const {
-  const auto first_over = std::partition_point(loads.begin(), loads.end(), [&](int c) {
-    return ask_.objective == Objective::goodput_per_gpu || meets(ask_.shapes[shape], c);
-  });
+  const auto first_over = std::partition_point(
+      loads.begin(), loads.end(), [&](int c) { return ask_.objective == Objective::goodput_per_gpu || meets(ask_.shapes[shape], c); });
   if (first_over == loads.begin()) return 0;
   Point p{.shape = shape, .concurrency = *(first_over - 1)};
   look(p);

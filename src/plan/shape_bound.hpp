@@ -33,9 +33,9 @@ class Bounds {
   Alone alone(const Shape& s) const;
 
   const Ask& ask_;
-  Demand least_;               // of all demands
-  double output_most_ = 0;     // tokens of a request, mean
-  double last_arrival_ = 0;    // open load
+  Demand least_;             // of all demands
+  double output_most_ = 0;   // tokens of a request, mean
+  double last_arrival_ = 0;  // open load
   std::vector<std::unique_ptr<ReplicaBound>> bounds_;
   std::vector<double> free_, limited_;  // work_s at any concurrency, likewise
   std::optional<TpotLimit> tpot_;

@@ -145,8 +145,12 @@ Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& mode
           }
           for (const auto& policy : chip.policies) {
             for (const int n : k.drafts) {
-              Design d{.subject = &here, .placement = place, .policy = serve::of_one_rank(policy, place.dp), .draft_tokens = n,
-                       .acceptance_length = expected_tokens(n, k.first_acceptance), .max_context = max_context};
+              Design d{.subject = &here,
+                       .placement = place,
+                       .policy = serve::of_one_rank(policy, place.dp),
+                       .draft_tokens = n,
+                       .acceptance_length = expected_tokens(n, k.first_acceptance),
+                       .max_context = max_context};
               drafts.push_back({&here, &chip, std::move(d)});
             }
           }
@@ -164,7 +168,8 @@ Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& mode
     if (!r->fits()) {
       ++s.do_not_fit;
       const auto& m = r->memory();
-      const double lack = m.weights + m.reserve + step::rank_cache(*drafts[i].subject, drafts[i].design.placement, max_context) - m.capacity;
+      const double lack =
+          m.weights + m.reserve + step::rank_cache(*drafts[i].subject, drafts[i].design.placement, max_context) - m.capacity;
       if (lack < least_lack) {
         least_lack = lack;
         s.no_fit = fmt::format("{} on {} lacks {} of memory an accelerator: {} of weights, {} of reserve and one request's cache in {}",

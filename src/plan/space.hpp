@@ -19,7 +19,7 @@ enum class Split : std::uint8_t { none, allowed, only };  // prefill and decode 
 
 /// A chip or a cache other than the catalogue's: what one more of something is worth.
 struct Change {
-  double memory = 0;  // bytes more an accelerator
+  double memory = 0;                                            // bytes more an accelerator
   double bandwidth = 1, flops = 1, links = 1, cache_bytes = 1;  // factors
 };
 
@@ -31,10 +31,10 @@ struct Knobs {
   std::vector<serve::Routing> routings{serve::Routing::least_outstanding};
   std::optional<int> replicas;
   Split split = Split::none;
-  double utilization = 0.9;  // of memory
+  double utilization = 0.9;        // of memory
   double first_acceptance = 0.85;  // probability that a draft token is accepted given those before it were
   Change change;
-  int overlapped_layers = 0;       // caches are sent layer by layer while the prompt is computed
+  int overlapped_layers = 0;  // caches are sent layer by layer while the prompt is computed
 };
 struct Budget {
   int accelerators = 8;
@@ -51,8 +51,8 @@ struct Space {
   std::string no_fit;  // of the replica that lacks least: how much
 };
 
-/// Tokens that a step with `drafts` draft tokens yields when each is accepted with probability p after the one before: (1 − p^(d+1))/(1 − p).
-/// Leviathan, Kalman, Matias, "Fast inference from transformers via speculative decoding", ICML 2023, equation 1.
+/// Tokens that a step with `drafts` draft tokens yields when each is accepted with probability p after the one before: (1 − p^(d+1))/(1 −
+/// p). Leviathan, Kalman, Matias, "Fast inference from transformers via speculative decoding", ICML 2023, equation 1.
 double expected_tokens(int drafts, double p);
 
 /// closed: replicas serve a closed load, where one of a kind stands for any number. max_context: tokens of the longest request.

@@ -38,7 +38,7 @@ Result<std::vector<PublishedSaving>> published_savings(const catalog::Catalog& c
   const catalog::Series& s = thing->series;
   std::vector<PublishedSaving> out;
   for (std::size_t r = 0; r < s.rows(); ++r) {
-    PublishedSaving p{std::string(s.text(r, "model")),      std::string(s.text(r, "baseline")), std::string(s.text(r, "quantity")),
+    PublishedSaving p{std::string(s.text(r, "model")), std::string(s.text(r, "baseline")), std::string(s.text(r, "quantity")),
                       std::string(s.text(r, "convention")), std::string(s.text(r, "source"))};
     JEVONS_TRY(const model::Model m, find(catalog, p.model));
     JEVONS_TRY(const model::Model base, find(catalog, p.baseline));
@@ -50,10 +50,12 @@ Result<std::vector<PublishedSaving>> published_savings(const catalog::Catalog& c
       JEVONS_TRY(const double theirs, fp8_equivalent_flops(base, context));
       p.counted = mine / theirs;
     } else if (p.quantity == "kv_share" || p.quantity == "kv_cut") {
-      const double share = cache(m, s.number(r, "bits").value_or(0), context) / cache(base, s.number(r, "baseline_bits").value_or(0), context);
+      const double share =
+          cache(m, s.number(r, "bits").value_or(0), context) / cache(base, s.number(r, "baseline_bits").value_or(0), context);
       p.counted = p.quantity == "kv_cut" ? 1 - share : share;
     } else {
-      return fail({ErrorCode::bad_input, std::string(thing->file), 0, "quantity", "unknown '" + p.quantity + "'", "kv_cut, kv_share or flops_share", ""});
+      return fail({ErrorCode::bad_input, std::string(thing->file), 0, "quantity", "unknown '" + p.quantity + "'",
+                   "kv_cut, kv_share or flops_share", ""});
     }
     out.push_back(std::move(p));
   }

@@ -54,11 +54,14 @@ Best describe(const Frame& f, const plan::Ask& ask, const plan::Point& p) {
   for (const plan::Part& part : shape.parts)
     b.deployment += fmt::format(" {}{}{}", part.replicas > 1 ? fmt::format("{} x ", part.replicas) : "",
                                 step::name(ask.choices[part.choice].replica->design().placement),
-                                part.role == serve::Role::both ? "" : part.role == serve::Role::prefill ? " prefill" : " decode");
+                                part.role == serve::Role::both      ? ""
+                                : part.role == serve::Role::prefill ? " prefill"
+                                                                    : " decode");
   b.usd_per_mtok = shape.usd_per_s / m.output_tok_s * 1e6;
   b.cache_bytes_per_user = model::cache_stored(s.cache, std::int64_t(f.isl + f.osl));
   const double context = f.isl + f.osl / 2, batch = std::max(1.0, m.mean_batch * r.design().placement.dp);
-  b.hbm_bytes_per_token = (model::cache_read(s.cache, std::int64_t(context)) + model::step_weight_bytes(*s.model, s.weight_bytes, batch) / batch) / r.yield();
+  b.hbm_bytes_per_token =
+      (model::cache_read(s.cache, std::int64_t(context)) + model::step_weight_bytes(*s.model, s.weight_bytes, batch) / batch) / r.yield();
   b.flops_per_token = model::decode_linear_flops(s.parameters) + model::decode_attention_flops(*s.model, std::int64_t(context)).total() +
                       model::prefill_flops(*s.model, s.parameters, std::int64_t(f.isl)).total() / f.osl * (1 - m.cache_hit_rate);
   b.accelerator_s_per_token = shape.accelerators / m.output_tok_s;
@@ -132,10 +135,13 @@ std::vector<LeverInUse> levers_in_use(const Frame& f) {
     return a.kinds.size() != b.kinds.size() ||
            !std::equal(a.kinds.begin(), a.kinds.end(), b.kinds.begin(), [](const auto& x, const auto& y) { return x.layer == y.layer; });
   };
-  const auto any_kind = [&](auto&& test) { return std::any_of(m.kinds.begin(), m.kinds.end(), [&](const auto& k) { return test(k.layer); }); };
+  const auto any_kind = [&](auto&& test) {
+    return std::any_of(m.kinds.begin(), m.kinds.end(), [&](const auto& k) { return test(k.layer); });
+  };
   const bool csa = any_kind([](const model::Layer& l) { return std::holds_alternative<model::Csa>(l.attention); });
   const bool experts = any_kind([](const model::Layer& l) { return l.moe.has_value(); });
-  if (other(with_gqa(m, 8), m)) out.push_back({Lever::attention, csa ? "compressed attention" : "latent attention (MLA)", "GQA-8, heads of 128"});
+  if (other(with_gqa(m, 8), m))
+    out.push_back({Lever::attention, csa ? "compressed attention" : "latent attention (MLA)", "GQA-8, heads of 128"});
   if (other(without_sparsity(m), m)) out.push_back({Lever::sparsity, "sparse attention (top-k)", "dense attention"});
   if (other(without_windows(m), m)) out.push_back({Lever::windows, "sliding windows", "full attention in every layer"});
   const auto only = [](const std::vector<std::string>& v, std::string_view x) { return v.size() == 1 && v[0] == x; };
@@ -148,7 +154,8 @@ std::vector<LeverInUse> levers_in_use(const Frame& f) {
   if (std::any_of(f.knobs.drafts.begin(), f.knobs.drafts.end(), [](int d) { return d > 0; }))
     out.push_back({Lever::speculation, "speculation (MTP)", "one token a step"});
   if (f.knobs.split != plan::Split::none) out.push_back({Lever::split, "prefill and decode pools", "one pool"});
-  if (experts && (f.knobs.ep.empty() || f.knobs.ep.back() > 1)) out.push_back({Lever::wide_ep, "expert parallelism", "experts split like the rest"});
+  if (experts && (f.knobs.ep.empty() || f.knobs.ep.back() > 1))
+    out.push_back({Lever::wide_ep, "expert parallelism", "experts split like the rest"});
   out.push_back({Lever::batching, "continuous batching", "one sequence a rank"});
   return out;
 }

@@ -21,7 +21,18 @@ struct Frame {
 /// Ask holds the choices of a search and cannot be copied; this takes over what asks.
 plan::Ask asked_alike(const plan::Ask& ask);
 
-enum class Lever : std::uint8_t { attention, sparsity, windows, cache_format, weight_format, prefix_cache, speculation, split, wide_ep, batching };
+enum class Lever : std::uint8_t {
+  attention,
+  sparsity,
+  windows,
+  cache_format,
+  weight_format,
+  prefix_cache,
+  speculation,
+  split,
+  wide_ep,
+  batching
+};
 struct LeverInUse {
   Lever lever{};
   std::string name, off;  // "latent attention (MLA)", "GQA-8, heads of 128"
@@ -47,9 +58,9 @@ struct World {
 
 struct Share {
   LeverInUse what;
-  World without;               // this one off, all others on
-  std::optional<double> usd;   // Shapley share of (all off − all on) in USD per output Mtok
-  double log_bytes = 0;        // Shapley share of ln(cache bytes per user, all off / all on)
+  World without;              // this one off, all others on
+  std::optional<double> usd;  // Shapley share of (all off − all on) in USD per output Mtok
+  double log_bytes = 0;       // Shapley share of ln(cache bytes per user, all off / all on)
 };
 struct Factor {
   std::string name;

@@ -9,10 +9,8 @@
 
 namespace jevons::serve {
 
-// Takes blocks; what the accelerator forgets for them goes to the next tier.
-void Replica::take(std::int64_t n) {
-  pool_.take(n);
-  if (forgotten_.empty()) return;
+// What the accelerator has just forgotten goes to the next tier.
+void Replica::pass_on() {
   for (const auto& f : forgotten_) tiers_->evicted({f.id, f.low, f.high}, now_, count_);
   forgotten_.clear();
 }
@@ -27,6 +25,7 @@ void Replica::take_step_by_step() {
     take(all - taken);
     taken = all;
   }
+  now_ = end_;
 }
 
 // Which parts of the prompt beyond `w.hit` to fetch: as many as make the prompt ready soonest, the rest being computed. Returns how many

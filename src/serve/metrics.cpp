@@ -102,7 +102,7 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
       used += sim.block_seconds[i];
       blocks += double(p.blocks) * step::seconds_of(c.busy);
       peak = std::max(peak, p.blocks > 0 ? double(c.peak_blocks) / double(p.blocks) : 0);
-      slots += p.policy.max_num_seqs;
+      slots += c.peak_running;
     }
   }
   if (const std::int64_t all = sim.itl.total(); all > 0) {

@@ -44,7 +44,7 @@ struct Metrics {
   double mean_batch = 0;                                                  // sequences decoding, averaged over busy time
   double busy = 0;                                                        // share of replica time with a step running
   double kv_use = 0, kv_peak = 0;                                         // of the blocks: mean over busy time, highest
-  /// saturated: when the last request arrived, over a twentieth of all had not been scheduled, and more than fit the replicas at once.
+  /// saturated: when the last request arrived, over a twentieth of all had not been scheduled, and more than ever ran at once.
   Load load = Load::sustained;
   bool partial = false;
 };

@@ -149,6 +149,7 @@ void Replica::advance(std::vector<RequestId>& finished) {
 // The planned steps have run: their tokens are there.
 void Replica::settle(std::vector<RequestId>& finished) {
   finished_ = &finished;
+  now_ = end_;
   dozing_ = false;
   if (steps_ > 0) {
     const std::int64_t taken = steps_ > 1 ? growth(steps_ - 1) : 0;
@@ -164,10 +165,9 @@ void Replica::settle(std::vector<RequestId>& finished) {
       if (policy_.lag > 0) pending_.sum = anchors_ + (composed_ - 1) * step_ * decoding_;
       count_.peak_blocks = std::max(count_.peak_blocks, pool_.total() - pool_.free());
     }
-    now_ = end_;
     outputs(current_);
   }
-  start_ = now_ = end_;
+  start_ = end_;
   woken_ = false;
 }
 
@@ -219,7 +219,7 @@ void Replica::account(std::int64_t taken) {
   count_.busy += ticks;
   count_.sequence_ticks += ticks * c.decodes;
   count_.decodes += steps_ * c.decodes;
-  count_.adapter_ticks += Int128(steps_) * c.extra;
+  if (c.extra != 0) count_.adapter_ticks += Int128(steps_) * c.extra;
   count_.context_sum += Int128(steps_) * c.sum + Int128(g) * (Int128(steps_) * (steps_ - 1) / 2);
   if (c.prefill_tokens > 0) {
     ++count_.prefill_steps;

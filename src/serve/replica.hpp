@@ -161,7 +161,11 @@ class Replica {
   bool elsewhere(RequestId r) const { return model_.role == Role::decode && outcomes_.holder[r] != Outcomes::kNobody; }
   void join_landed();
   void keep(Slot s);
-  void take(std::int64_t n);
+  void take(std::int64_t n) {
+    pool_.take(n);
+    if (!forgotten_.empty()) pass_on();
+  }
+  void pass_on();
   void take_step_by_step();
   bool start_fetch(RequestId r, const Want& w);
   std::size_t plan_fetch(RequestId r, const Want& w);
@@ -231,7 +235,8 @@ class Replica {
   bool enqueue(RequestId r, bool front);
   bool post(RequestId r);
   std::int64_t looks_after(std::int64_t n) const;
-  RequestId first_waiting() const;
+  RequestId first_waiting() const { return lines_.size() == 1 ? lines_[0].first : first_of_lines(); }
+  RequestId first_of_lines() const;
   void pop(RequestId r);
   void changed(std::uint32_t line);
   bool passes(RequestId r) const;

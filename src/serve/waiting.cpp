@@ -44,7 +44,7 @@ bool Replica::post(RequestId r) {
 
 // The first waiting request that may join the batch. vLLM scheduler.py: with max_loras adapters in it, requests of other ones are skipped
 // and keep their places. kNobody: all wait for a slot.
-RequestId Replica::first_waiting() const {
+RequestId Replica::first_of_lines() const {
   if (lanes_ == 1) {
     for (const Line& line : lines_) {
       if (line.size > 0) return line.first;

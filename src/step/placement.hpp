@@ -31,7 +31,8 @@ struct Subject {
   catalog::Accelerator chip;
   std::string engine = "vllm";  // whose kernels run: vllm, sglang or trtllm
   double memory_utilization = 0.9;
-  double reserve = 4e9;  // bytes an engine takes beside weights and cache
+  double reserve = 4e9;         // bytes an engine takes beside weights and cache
+  double expert_imbalance = 0;  // of expert-parallel ranks, as measured: tokens of the fullest over the mean; 0: as the step model expects
 };
 
 /// Bytes on the fullest rank.

@@ -242,9 +242,10 @@ double StepTime::moe_seconds(const KindCost& k, double tokens) const {
   // The rows of each expert fill whole tiles: half a tile is lost on average.
   const double rows = tokens * k.top_k / ep + hit * served_[Fit::moe_tile] / 2;
   const double compute = rows * k.expert_flops / (efficiency * moe_peak_);
-  const double imbalance = ep > 1 ? std::min(ep, 1 + served_[Fit::imbalance] * std::sqrt(ep / std::max(1.0, tokens * k.top_k)) +
-                                                     served_[Fit::expert_skew] * std::log2(ep))
-                                  : 1;
+  const double imbalance = subject_->expert_imbalance > 0 ? std::min(ep, subject_->expert_imbalance)
+                           : ep > 1 ? std::min(ep, 1 + served_[Fit::imbalance] * std::sqrt(ep / std::max(1.0, tokens * k.top_k)) +
+                                                       served_[Fit::expert_skew] * std::log2(ep))
+                                    : 1;
   return smooth_max3(stream, compute) * imbalance + c.moe_floor * served_[Fit::moe_floor] +
          c.moe_token * served_[Fit::moe_token] * tokens * k.top_k * double(subject_->model->hidden) / 7168 +
          served_[Fit::moe_route] * tokens;
