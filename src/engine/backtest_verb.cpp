@@ -47,7 +47,7 @@ struct Off {
 constexpr Off kOff[] = {
     {"segments", "segments differ", [](market::Mechanisms& m) { m.segments = false; }},
     {"price", "response to price", [](market::Mechanisms& m) { m.price = false; }},
-    {"saturation", "adoption, capability saturate", [](market::Mechanisms& m) { m.saturation = false; }},
+    {"saturation", "growth saturates", [](market::Mechanisms& m) { m.saturation = false; }},
     {"rollout", "opening surge of a service", [](market::Mechanisms& m) { m.rollout = false; }},
     {"common", "market growth wanders", [](market::Mechanisms& m) { m.common = false; }},
     {"region", "regions wander apart", [](market::Mechanisms& m) { m.region = false; }},
@@ -77,7 +77,7 @@ report::Table score_table(std::string name, std::string title, const Backtest& b
                    {"coverage50", "in\n50 %", "{:.2f}", kOrigin},
                    {"coverage80", "in\n80 %", "{:.2f}", kOrigin},
                    {"coverage95", "in\n95 %", "{:.2f}", kOrigin},
-                   {"width80_ln", "80 % width\nln", "{:.2f}", kOrigin},
+                   {"width80_ln", "80 %\nwidth", "{:.2f}", kOrigin},
                    {"worst_factor", "worst\nmedian, x", "{:.1f}", kOrigin},
                    {"worst_series", "in series", "{}", {}}},
                   {},
