@@ -131,12 +131,23 @@ TEST(Links, AFastLinkIsNotHeldBackByASlowOne) {
 
 TEST(Failures, ALostRequestGoesOnElsewhereWithItsOutputs) {
   Deployment d;
-  d.routing = Routing::least_outstanding;
   d.pools = {{.policy = no_lag(), .form = &kForm, .blocks = 1000, .replicas = 2}};
-  d.failures = {{"accelerator", 1e-9, 1e6, 1}};  // both die at about 0: nothing can be served before a repair
-  const auto sim = *simulate(d, requests({10 * kMs}, {100}, {5}));
-  EXPECT_GT(sim.outcomes.first_token[0], SimTime(1e15));
-  EXPECT_EQ(sim.outcomes.status[0], Status::finished);
+  d.failures = {{"accelerator", 5, 1e6, 1}};
+  // A seed whose first replica dies while it serves and whose second outlives the request.
+  SimTime first = 0, second = 0;
+  Seed seed{0};
+  for (; !(first > 100 * kMs && first < 3000 * kMs && second > 20'000 * kMs); ++seed.value) {
+    Failures f(d.failures, 2, Seed{seed.value + 1}, 0);
+    first = f.lifetime(0), second = f.lifetime(1);
+  }
+  const auto sim = *simulate(d, requests({0}, {100}, {400}), {.seed = seed});
+  // The prompt took 20 ms, each further token 10 ms; what is made by the failure is pushed with the prompt elsewhere.
+  const std::int64_t made = 1 + (first - 1 - 20 * kMs) / (10 * kMs);
+  EXPECT_EQ(sim.outcomes.first_token[0], 20 * kMs);
+  EXPECT_EQ(sim.outcomes.made[0], made);
+  EXPECT_EQ(sim.outcomes.replica[0], 1);
+  EXPECT_EQ(sim.outcomes.finished[0], first + 1 + 10 * kMs + (100 + made) * kMs / 10 + (400 - made - 1) * 10 * kMs);
+  EXPECT_EQ(sim.fleet.lost, 1);
 }
 
 TEST(Failures, AvailabilityOfIndependentReplicasIsBinomial) {

@@ -321,6 +321,7 @@ void Run::open(const Fleet::Site& s, bool open) {
 
 void Run::fail(std::uint32_t part, SimTime now) {
   ++out_.fleet.failures;
+  if (now > kNever / 4) return out_.partial = true, void();  // 73 years: what never stays up long enough serves nobody
   events_.push(now + failures_->repair(part), EventKind::repair, part);
   for (auto& s : fleet_.sites()) {
     if (s.first_accelerator >= failures_->last(part) || s.first_accelerator + pool(s).accelerators <= failures_->first(part)) continue;
