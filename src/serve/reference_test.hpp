@@ -91,6 +91,11 @@ class Stepper : private State {
     j->decoding = false;
     full = false;
     if (j->gone) return;
+    if (!policy.chunked_prefill && j->prompt + j->made > policy.max_num_batched_tokens) {
+      out.status[j->id] = Status::rejected;
+      ++counters.rejected;
+      return;
+    }
     estimates() ? waiting.push_back(j) : enqueue(j, true);
   }
   void retract() {

@@ -383,6 +383,12 @@ void Replica::preempt(Slot s) {
   }
   if (partial_ == s) partial_ = kNoSlot;
   free_slot(s);
+  if (!policy_.chunked_prefill && requests_.input_tokens[id] + outcomes_.made[id] > policy_.max_num_batched_tokens) {
+    outcomes_.status[id] = Status::rejected;  // prompt and outputs can never be pushed in one step again
+    ++count_.rejected;
+    finished_->push_back(id);
+    return;
+  }
   enqueue(id, policy_.admission != Admission::estimate);
 }
 
