@@ -47,33 +47,39 @@ Metrics measure(const Simulation& sim, const Deployment& deployment, const traff
   m.partial = sim.partial;
   SimTime begin = kNever, end = 0, last_sent = 0;
   double input = 0, output = 0, met = 0;
-  std::vector<double> ttft, tpot, e2e, queueing;
-  for (auto* v : {&ttft, &tpot, &e2e, &queueing}) v->reserve(n);
+  const auto counts = [&](std::size_t r) {
+    return o.status[r] == Status::finished && !(warm_up && q.sessions.parents(RequestId(r)).empty());
+  };
+  const auto tpot = [&](std::size_t r) { return double(o.finished[r] - o.first_token[r]) / (q.output_tokens[r] - 1); };
   for (std::size_t r = first; r < n; ++r) {
-    if (o.status[r] != Status::finished || (warm_up && q.sessions.parents(RequestId(r)).empty())) continue;
-    const double t1 = double(o.first_token[r] - sent(r)), all = double(o.finished[r] - sent(r));
-    ttft.push_back(t1);
-    e2e.push_back(all);
-    queueing.push_back(double(o.scheduled[r] - sent(r)));
-    const std::int32_t tokens = q.output_tokens[r];
-    const double each = tokens > 1 ? (all - t1) / (tokens - 1) : 0;
-    if (tokens > 1) tpot.push_back(each);
+    if (!counts(r)) continue;
+    ++m.finished;
+    const double each = q.output_tokens[r] > 1 ? tpot(r) : 0;
     input += q.input_tokens[r];
-    output += tokens;
+    output += q.output_tokens[r];
     begin = std::min(begin, sent(r));
     end = std::max(end, o.finished[r]);
     const auto within = [](double ns, const std::optional<double>& limit) { return !limit || ns * 1e-9 <= *limit; };
-    met += within(t1, goodput.ttft_s) && within(each, goodput.tpot_s) && within(all, goodput.e2e_s);
+    met += within(double(o.first_token[r] - sent(r)), goodput.ttft_s) && within(each, goodput.tpot_s) &&
+           within(double(o.finished[r] - sent(r)), goodput.e2e_s);
   }
-  m.finished = ttft.size();
   for (std::size_t r = 0; r < n; ++r) {
     m.rejected += o.status[r] == Status::rejected;
     last_sent = std::max(last_sent, sent(r));
   }
-  m.ttft = latency_of(ttft);
-  m.tpot = latency_of(tpot);
-  m.e2e = latency_of(e2e);
-  m.queueing = latency_of(queueing);
+  std::vector<double> values;  // of one latency after the other: 8 bytes a request, not 32
+  values.reserve(m.finished);
+  const auto latency = [&](bool several_tokens, auto&& value) {
+    values.clear();
+    for (std::size_t r = first; r < n; ++r) {
+      if (counts(r) && (!several_tokens || q.output_tokens[r] > 1)) values.push_back(value(r));
+    }
+    return latency_of(values);
+  };
+  m.ttft = latency(false, [&](std::size_t r) { return double(o.first_token[r] - sent(r)); });
+  m.tpot = latency(true, tpot);
+  m.e2e = latency(false, [&](std::size_t r) { return double(o.finished[r] - sent(r)); });
+  m.queueing = latency(false, [&](std::size_t r) { return double(o.scheduled[r] - sent(r)); });
 
   Counters sum;
   double busy_s = 0, used = 0, peak = 0, blocks = 0;

@@ -79,7 +79,7 @@ Shares shares_of(const Simulation& sim, const Deployment& deployment, const traf
   }
   out.times.cached = std::min(out.times.cached, out.times.fresh);
   out.times.fresh -= out.times.cached;
-  if (!q.tenants.empty()) out.tenants = tenants_of(sim, q);
+  if (q.tenants.size() > 1) out.tenants = tenants_of(sim, q);
   return out;
 }
 

@@ -26,7 +26,7 @@ struct TenantMetrics {
 struct Shares {
   ClassTimes times;
   ClassTokens tokens;
-  std::vector<TenantMetrics> tenants;  // empty: one nameless tenant
+  std::vector<TenantMetrics> tenants;  // empty: one tenant
 };
 
 /// Requires the arguments that `simulate` had.
