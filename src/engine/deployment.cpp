@@ -7,8 +7,8 @@
 #include "base/text.hpp"
 #include "engine/links.hpp"
 #include "engine/simulate_tiers.hpp"
+#include "plan/subject.hpp"
 #include "step/form_of.hpp"
-#include "step/served.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -80,9 +80,7 @@ Result<serve::EnginePolicy> policy_of(const Context& c, const Settings& s, const
     auto ok = serve::set_option(p, flag, value);
     if (!ok) return fail(s.error("pools", fmt::format("{}={}: {}", flag, value, ok.error().what), ok.error().expected, ok.error().hint));
   }
-  JEVONS_TRY(const step::Served served, step::Served::read(c.catalog));
-  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
-  p.host_constant = traffic::SimTime(served[kHost[std::size_t(engine)]] * double(traffic::kNsPerSecond));
+  JEVONS_TRY(p.host_constant, plan::host_constant(c.catalog, engine));
   return serve::checked(serve::of_one_rank(p, words.placement.dp));
 }
 

@@ -8,7 +8,6 @@
 #include "engine/scenario.hpp"
 #include "plan/edge.hpp"
 #include "plan/subject.hpp"
-#include "serve/steady_state.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -88,25 +87,34 @@ Result<double> electricity(const Context& c, const Settings& s) {  // USD per ki
 
 // One request alone on the device. Errors: the chip lacks a fact; a model that does not fit is told in q.no_device.
 Result<void> put_device(const Context& c, const Settings& s, const model::Model& m, const catalog::Thing& chip, plan::EdgeQuestion& q) {
-  JEVONS_TRY(step::Subject subject, plan::subject_of(c.catalog, m, chip, {s.text("device.weights"), "native"}, 0.9));
-  JEVONS_TRY(subject.reserve, serve::engine_reserve(c.catalog, 512));
-  const double isl = s.number("workload.isl") + s.number("workload.shared_system_prompt_length"), osl = s.number("workload.osl");
-  JEVONS_TRY(const step::StepTime time, step::StepTime::make(c.catalog, subject, {}));
-  const step::Memory memory = step::memory(subject, {});
-  if (step::sequences_that_fit(subject, {}, std::int64_t(isl + osl)) < 1) {
+  JEVONS_TRY(const step::Subject subject, plan::subject_of(c.catalog, m, chip, {s.text("device.weights"), "native"}, 0.9));
+  const auto isl = s.integer("workload.isl") + s.integer("workload.shared_system_prompt_length"), osl = s.integer("workload.osl");
+  plan::Design design{.subject = &subject, .max_context = isl + osl};
+  design.policy = serve::defaults_of(serve::Engine::vllm);
+  design.policy.max_num_seqs = 1;
+  design.policy.max_num_batched_tokens = 512;
+  JEVONS_TRY(const auto replica, plan::Replica::build(c.catalog, design));
+  if (!replica->fits()) {
+    const step::Memory& memory = replica->memory();
     q.no_device = fmt::format("{} in {} takes {} with one request, {} has {}", m.name, subject.weights.name,
-                              format_bytes(memory.weights + memory.reserve + step::rank_cache(subject, {}, std::int64_t(isl + osl))),
-                              chip.name, format_bytes(memory.capacity));
+                              format_bytes(memory.weights + memory.reserve + step::rank_cache(subject, {}, isl + osl)), chip.name,
+                              format_bytes(memory.capacity));
     return {};
   }
-  const serve::SteadyState alone = serve::steady_state(time, {.isl = isl, .osl = osl, .chunk = 512, .host_constant = 0}, 1);
+  const serve::Deployment alone{{replica->pool(1)}};
+  plan::Load load;
+  load.users.input = traffic::Fixed{double(isl)};
+  load.users.output = traffic::Fixed{double(osl)};
+  JEVONS_TRY(const traffic::Workload one, plan::closed_load(load, 1));
+  JEVONS_TRY(const serve::Simulation sim, serve::simulate(alone, one));
+  const serve::Metrics here = serve::measure(sim, alone, one);
   if (!s.has("device.watts") && !subject.chip.tdp)
     return fail(
         s.error("device.accelerator", fmt::format("the power of {} is not known", chip.name), "a chip with tdp", "give --device-watts"));
   const double watts = s.has("device.watts") ? s.number("device.watts") : subject.chip.tdp->value.value();
-  q.device.ttft_s = alone.ttft_s;
-  q.device.tpot_s = alone.tpot_s;
-  q.device.joules = watts * (alone.ttft_s + (osl - 1) * alone.tpot_s);
+  q.device.ttft_s = here.ttft.mean;
+  q.device.tpot_s = here.tpot.mean;
+  q.device.joules = watts * here.e2e.mean;
   JEVONS_TRY(const double usd_per_kwh, electricity(c, s));
   q.device.usd = q.device.joules / 3.6e6 * usd_per_kwh;
   return {};
@@ -143,7 +151,7 @@ Result<Outcome> run_edge(Context& c) {
   q.offline_share = s.number("users.offline");
   q.eligible_share = s.number("device.eligible");
   if (s.has("device.battery")) q.battery_joules = s.number("device.battery") * 3600;
-  for (plan::Slo& limit : p.ask.slo) {
+  for (plan::Slo& limit : p.terms.slo) {
     if (limit.quantile)
       return fail(s.error("slo.ttft", "is of a quantile", "a limit on the mean: the device serves one request at a time"));
     if (limit.metric == plan::Slo::Metric::e2e) return fail(s.error("slo.e2e", "has no meaning here", "--ttft and --tpot"));
@@ -152,40 +160,31 @@ Result<Outcome> run_edge(Context& c) {
   }
   JEVONS_CHECK(put_device(c, s, small, *chip, q));
 
-  const bool too_far = std::any_of(p.ask.slo.begin(), p.ask.slo.end(), [](const plan::Slo& x) { return x.seconds <= 0; });
+  const bool too_far = std::any_of(p.terms.slo.begin(), p.terms.slo.end(), [](const plan::Slo& x) { return x.seconds <= 0; });
   std::string cloud = "-";
   if (too_far) {
     q.no_cloud = fmt::format("the network alone takes {}", format_seconds(q.round_trip_s));
   } else {
-    const auto context =
-        std::int64_t(s.number("workload.isl") + s.number("workload.osl") + s.number("workload.shared_system_prompt_length"));
-    JEVONS_TRY(plan::Space space, plan::space_of(c.catalog, p.model, p.knobs, p.budget, p.ask.closed, context, p.ask.threads));
-    p.ask.choices = std::move(space.choices);
-    p.ask.shapes = std::move(space.shapes);
-    std::optional<plan::Search> found;
-    if (!p.ask.shapes.empty()) {
-      JEVONS_TRY(found, plan::search(p.ask));
-    }
-    if (found && found->best) {
-      const plan::Point& best = found->points[*found->best];
-      const plan::Shape& shape = p.ask.shapes[best.shape];
+    JEVONS_TRY(const plan::Answer found, plan::answer(p));
+    if (const plan::Point* best = found.best(); best != nullptr) {
+      const plan::Shape& shape = found.shape(*best);
       if (shape.usd_per_s <= 0)
         return fail(
             s.error("accelerator", "the price of the cloud's accelerator is not known", "a chip with a price", "give --usd-per-gpu-hour"));
-      q.cloud.ttft_s = best.metrics.ttft.mean;
-      q.cloud.tpot_s = best.metrics.tpot.mean;
-      q.cloud.usd = shape.usd_per_s / best.metrics.requests_per_s;
-      cloud = shape_name(p.ask, shape);
+      q.cloud.ttft_s = best->metrics.ttft.mean;
+      q.cloud.tpot_s = best->metrics.tpot.mean;
+      q.cloud.usd = shape.usd_per_s / best->metrics.requests_per_s;
+      cloud = shape_name(found.ask, shape);
     } else {
       q.no_cloud = "no deployment meets the limits; jevons plan names the nearest";
     }
   }
   const plan::EdgeAnswer a = plan::split_edge(q);
-  const report::Origin origin{"derived", "plan::split_edge; cloud simulated by plan::search, device in closed form", "docs/planner.md"};
+  const report::Origin origin{"derived", "plan::split_edge; both simulated: the cloud by plan::search, the device with one request at a time", "docs/planner.md"};
   Outcome o;
   auto& d = o.document;
   d.version = std::string(version());
-  d.title = fmt::format("{} on {} beside {} in the cloud", small.name, chip->name, p.model.name);
+  d.title = fmt::format("{} on {} beside {} in the cloud", small.name, chip->name, p.model->name);
   o.answer = a.feasible ? Answer::yes : Answer::no;
   if (!a.feasible) {
     d.answer = {{"Infeasible", a.explanation}};

@@ -1,8 +1,10 @@
 #pragma once
 // The chain: one struct a link, filled in order by evaluate().
 #include "engine/scenario.hpp"
+#include "cost/token_cost.hpp"
 #include "fabric/topology.hpp"
 #include "market/jevons.hpp"
+#include "savings/ledger.hpp"
 #include "serve/metrics.hpp"
 
 namespace jevons::engine {
@@ -17,8 +19,8 @@ struct MemoryOfOneUser {
 struct Comparison {
   std::string name;
   double bytes_of_one_user = 0;
-  double decode_flops = 0;              // per token at the scenario's context
-  std::optional<plan::Candidate> best;  // nothing when infeasible
+  double decode_flops = 0;                    // per token at the scenario's context
+  std::optional<double> usd_per_output_mtok;  // at its own cheapest deployment; nothing when infeasible
 };
 struct Fleet {
   double replicas = 0, accelerators = 0;
@@ -39,24 +41,35 @@ struct Answers {
   step::Subject subject;
   MemoryOfOneUser memory;
   cost::GpuHour hour;
-  plan::Plan plan;
+  plan::Question question;
+  plan::Answer plan;
+  std::string why_not, nearest_change;  // without a feasible deployment
+  cost::TokenCost cost;                 // of the best deployment
+  double usd_per_output_mtok = 0;       // whole cost of a request over its output tokens
   double band = 0;  // relative half-width that holds 90 % of step times
   std::string operand_note;
   bool borrowed = false;
   std::vector<const catalog::Thing*> constants;  // facts behind step times and memory: kernel constants, engine reserve
   std::vector<step::Term> step_terms;            // of the decode step at the plan's batch
-  std::optional<serve::Metrics> simulated;       // the plan under its own load, request by request
   std::optional<Comparison> comparison;
   savings::Ledger ledger;
+  std::vector<savings::Aside> unused;             // techniques
+  std::optional<savings::World> with_multi_head;  // in place of latent or compressed attention
   std::optional<double> theta;
   std::optional<Fleet> fleet;
   market::Saving saving;
   std::string saving_of;  // what the saving compares
   market::Verdict verdict;
   std::vector<Lever> levers;  // widest first
+
+  bool feasible() const { return plan.best() != nullptr; }
+  /// Of the best deployment. Require feasible().
+  const plan::Point& best() const { return *plan.best(); }
+  const plan::Replica& replica() const { return *plan.ask.choices[plan.shape(best()).parts.front().choice].replica; }
+  const step::Placement& placement() const { return replica().design().placement; }
 };
 
-/// Walks the chain. Errors: bad input. An infeasible plan comes back with plan.status saying so and the links after it empty.
+/// Walks the chain. Errors: bad input. Without a feasible deployment plan.best() is null, why_not says why, and the links after it are empty.
 Result<std::unique_ptr<Answers>> evaluate(const Context& context);
 
 /// The page of a run.

@@ -6,23 +6,44 @@
 #include <cmath>
 
 #include "base/units.hpp"
+#include "engine/plan_page.hpp"
+#include "plan/subject.hpp"
+#include "savings/ledger.hpp"
 
 namespace jevons::engine {
 namespace {
 
+// Accuracy that a forecast needs of each plan: prices and tiers are assumed within tens of per cent.
+constexpr double kGap = 0.03;
+constexpr int kRounds = 3;
+
 // A tier's model on its accelerator, asked for one segment's workload.
-Result<plan::Question> question(const catalog::Catalog& catalog, const step::Subject& subject, const TierChoice& tier,
+Result<savings::Frame> question(const catalog::Catalog& catalog, const model::Model& model, const step::Subject& subject, const TierChoice& tier,
                                 const market::Segment& segment, UsdPerSecond hour) {
-  plan::Question q{&catalog, &subject, {}, {}, hour, 1.0};
-  q.workload.osl = std::fmax(2, std::round(segment.output * segment.request_tokens));
-  q.workload.isl = std::fmax(16, std::round(segment.request_tokens - q.workload.osl));
-  q.workload.prefix_hit_rate = segment.cached / (segment.fresh + segment.cached);
-  q.workload.chunk = 8192;
-  q.limits.tpot_s = tier.tpot_s;
-  q.limits.max_accelerators = int(std::min(64.0, subject.chip.scaleup_domain.value_or(1)));
-  JEVONS_TRY(const catalog::Thing* engine, catalog.find(catalog::Section::efficiency, "engine-memory"));
-  q.workload.host_constant = engine->get<Seconds>("host_constant")->value.value();
-  return q;
+  savings::Frame f{.question = {.catalog = &catalog, .model = &model}};
+  f.osl = std::fmax(2, std::round(segment.output * segment.request_tokens));
+  f.isl = std::fmax(16, std::round(segment.request_tokens - f.osl));
+  plan::Question& q = f.question;
+  serve::EnginePolicy policy = serve::defaults_of(serve::Engine::vllm);
+  policy.max_num_seqs = 1024;
+  policy.max_num_batched_tokens = 8192;
+  JEVONS_TRY(policy.host_constant, plan::host_constant(catalog, policy.engine));
+  q.knobs.chips = {{.thing = subject.chip.thing, .usd_per_s = hour.value(), .policies = {policy}}};
+  q.budget.accelerators = int(std::min(64.0, subject.chip.scaleup_domain.value_or(1)));
+  plan::Load load;
+  load.prefix_hit_rate = segment.cached / (segment.fresh + segment.cached);
+  if (load.prefix_hit_rate > 0) q.knobs.routings = {serve::Routing::prefix_aware};
+  load.warmup_rounds = 2;
+  load.rounds = q.terms.rounds = kRounds;
+  load.block_tokens = policy.block_size;
+  load.users.input = traffic::Fixed{f.isl};
+  load.users.output = traffic::Fixed{f.osl};
+  q.terms.workload = [load](int c) { return plan::closed_load(load, std::max(1, c)); };
+  q.terms.slo = {{plan::Slo::Metric::tpot, {}, tier.tpot_s}};
+  q.terms.gap = kGap;
+  q.terms.steady = true;
+  q.max_context = std::int64_t(f.isl + f.osl);
+  return f;
 }
 
 }  // namespace
@@ -68,23 +89,22 @@ Result<TierResources> plan_tiers(const catalog::Catalog& catalog, const std::arr
     const double memory = subject.chip.memory->value.value();
     for (std::size_t s = 0; s < market::kSegments; ++s) {
       if (progress) progress(double(j * market::kSegments + s) / double(market::kTiers * market::kSegments), "planning tiers");
-      JEVONS_TRY(const plan::Question q, question(catalog, subject, tier, segments[s], hour.total));
-      JEVONS_TRY(const plan::Plan p, plan::cheapest(q));
-      if (p.status != plan::Status::optimal)
-        return bad_input(place, fmt::format("{} on {} cannot serve {}: {}", tier.model, tier.accelerator, segments[s].name, p.explanation),
+      JEVONS_TRY(const savings::Frame f, question(catalog, m, subject, tier, segments[s], hour.total));
+      JEVONS_TRY(const plan::Answer p, plan::answer(f.question));
+      if (p.best() == nullptr)
+        return bad_input(place, fmt::format("{} on {} cannot serve {}: {}", tier.model, tier.accelerator, segments[s].name, why_not(f.question, p).binds),
                          "a deployment that fits", "name a smaller model, more memory or a slower tpot for this tier");
-      const plan::Candidate& best = p.best();
-      const double tokens = q.workload.isl + q.workload.osl;
-      const double seconds = (best.cost.per_request / hour.total).value() / tokens;  // of one accelerator, per token
+      const double tokens = f.isl + f.osl;
+      const double seconds = p.shape(*p.best()).accelerators / p.best()->metrics.requests_per_s / tokens;  // of one accelerator, per token
       TierResource row{segments[s].name, tier.tier, tier.model, tier.accelerator};
-      row.usd_per_mtok = best.cost.per_request.value() / tokens * 1e6;
+      row.usd_per_mtok = seconds * hour.total.value() * 1e6;
       row.h100e_seconds_per_mtok = seconds * h100e * 1e6;
       row.hbm_byte_seconds_per_token = seconds * memory;
-      const double fresh = q.workload.isl * (1 - q.workload.prefix_hit_rate);
+      const double cached = segments[s].cached / (segments[s].fresh + segments[s].cached);
       const double linear = model::decode_linear_flops(subject.parameters);
-      row.flops_per_token = linear * (fresh + q.workload.osl) / tokens;
+      row.flops_per_token = linear * (f.isl * (1 - cached) + f.osl) / tokens;
       if (with_theta) {
-        JEVONS_TRY(row.theta, savings::theta_cache(q));
+        JEVONS_TRY(row.theta, savings::elasticity(f, savings::Input::cache_bytes));
       }
       out.push_back(std::move(row));
     }

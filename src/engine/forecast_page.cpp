@@ -183,7 +183,7 @@ Table vertical_table(const ForecastAnswers& a, const Sorted& all) {
 }
 
 Table resource_table(const ForecastAnswers& a) {
-  const Origin origin{"derived", "plan::cheapest and savings::theta_cache, by engine::plan_tiers", "docs/step-time.md"};
+  const Origin origin{"derived", "plan::search and savings::elasticity, by engine::plan_tiers", "docs/step-time.md"};
   Table t{"resources",
           "What a token takes, from the cheapest deployment of each tier's model",
           {{"segment", "segment", "{}", {}},

@@ -36,7 +36,7 @@ void take_theta(ForecastAnswers& a) {
   auto& prior = a.scenario.priors.of[std::size_t(market::Param::theta)];
   prior.low = *a.theta_low;
   prior.high = *a.theta_high;
-  prior.source = "savings::theta_cache of each tier's deployments, time-weighted";
+  prior.source = "savings::elasticity of each tier's deployments, time-weighted";
 }
 
 // Serving time the world has over what these deployments would need: larger models, slack, low load, all that is not modelled.

@@ -5,7 +5,32 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/plan_page.hpp"
+#include "plan/subject.hpp"
+#include "savings/counterfactual.hpp"
+#include "serve/shares.hpp"
+
 namespace jevons::engine {
+namespace {
+
+constexpr int kWarmUp = 2;   // requests of each user before one counts: a steady state, not a burst from idle
+constexpr int kRounds = 4;   // that count: all are alike
+constexpr int kStretch = 8;  // times the accelerators, for what does not fit the question's own
+
+constexpr double kLedgerGap = 0.03;
+
+void put_load(plan::Question& q, const Answers& a) {
+  plan::Load load;
+  load.prefix_hit_rate = a.scenario.settings.number("workload.prefix_hit_rate");
+  load.warmup_rounds = kWarmUp;
+  load.rounds = q.terms.rounds = kRounds;
+  load.block_tokens = q.knobs.chips.front().policies.front().block_size;
+  load.users.input = traffic::Fixed{a.scenario.isl};
+  load.users.output = traffic::Fixed{a.scenario.osl};
+  q.terms.workload = [load](int c) { return plan::closed_load(load, std::max(1, c)); };
+}
+
+}  // namespace
 
 MemoryOfOneUser memory_of_one_user(const Answers& a) {
   const auto n = a.scenario.context;
@@ -35,33 +60,91 @@ Result<cost::GpuHour> price_of_an_hour(const catalog::Catalog& catalog, const An
   return g;
 }
 
-plan::Question question_of(const catalog::Catalog& catalog, Answers& a) {
-  if (a.scenario.limits.max_accelerators == 0) {
-    const auto& l = a.scenario.limits;
-    const int given = l.tp.value_or(1) * l.dp.value_or(1) * l.pp.value_or(1);
-    a.scenario.limits.max_accelerators = std::max(given, int(std::min(64.0, a.subject.chip.scaleup_domain.value_or(1))));
+Result<plan::Question> question_of(const Context& context, const Answers& a) {
+  const catalog::Catalog& catalog = context.catalog;
+  const Settings& s = a.scenario.settings;
+  plan::Question q;
+  q.catalog = &catalog;
+  q.model = &a.model;
+  serve::EnginePolicy policy = serve::defaults_of(serve::Engine::vllm);
+  policy.max_num_seqs = std::int32_t(s.integer("limits.max_num_seqs"));
+  policy.max_num_batched_tokens = std::max(std::int32_t(s.integer("limits.max_num_batched_tokens")), policy.max_num_seqs);
+  JEVONS_TRY(policy.host_constant, plan::host_constant(catalog, policy.engine));
+  q.knobs.chips = {{.thing = a.subject.chip.thing, .usd_per_s = a.hour.total.value(), .watts = a.hour.power.value(), .policies = {policy}}};
+  q.knobs.weights = {s.text("weights")};
+  q.knobs.caches = {s.text("kv_cache_dtype")};
+  const auto fix = [&](std::vector<int>& sizes, std::string_view path) {
+    if (s.has(path)) sizes = {int(s.integer(path))};
+  };
+  fix(q.knobs.tp, "placement.tp");
+  fix(q.knobs.pp, "placement.pp");
+  fix(q.knobs.dp, "placement.dp");
+  fix(q.knobs.ep, "placement.ep");
+  // A user's prefix lies on one rank.
+  if (s.number("workload.prefix_hit_rate") > 0) q.knobs.routings = {serve::Routing::prefix_aware};
+  fix(q.knobs.drafts, "speculation.draft_tokens");
+  if (s.has("speculation.acceptance_length")) q.knobs.acceptance_length = s.number("speculation.acceptance_length");
+  q.knobs.utilization = s.number("limits.gpu_memory_utilization");
+  const auto first = [](const std::vector<int>& v) { return v.empty() ? 1 : v[0]; };
+  const int given = first(q.knobs.tp) * first(q.knobs.dp) * first(q.knobs.pp);
+  q.budget.accelerators = s.has("limits.max_accelerators") ? int(s.integer("limits.max_accelerators"))
+                                                           : std::max(given, int(std::min(64.0, a.subject.chip.scaleup_domain.value_or(1))));
+  put_load(q, a);
+  q.max_context = std::int64_t(a.scenario.isl + a.scenario.osl);
+  for (const auto& [path, metric] : {std::pair{"slo.ttft", plan::Slo::Metric::ttft}, {"slo.tpot", plan::Slo::Metric::tpot}}) {
+    if (s.has(path)) q.terms.slo.push_back({metric, {}, s.number(path) / 1e3});
   }
-  plan::Question q{&catalog,          &a.subject,   a.scenario.workload,
-                   a.scenario.limits, a.hour.total, a.scenario.settings.number("cost.utilization")};
-  const auto engine = catalog.find(catalog::Section::efficiency, "engine-memory");
-  if (engine) q.workload.host_constant = (*engine)->get<Seconds>("host_constant")->value.value();
+  q.terms.steady = true;
+  q.terms.stop = context.stop;
+  q.terms.progress = context.progress;
   return q;
 }
 
+Result<void> choose_deployment(Answers& a) {
+  JEVONS_TRY(a.plan, plan::answer(a.question));
+  if (a.plan.ask.shapes.empty() && a.plan.space.do_not_fit > 0 && !a.scenario.settings.has("placement.pp")) {
+    a.question.knobs.pp.clear();  // every power of two
+    JEVONS_TRY(a.plan, plan::answer(a.question));
+  }
+  if (a.feasible()) return {};
+  const WhyNot why = why_not(a.question, a.plan);
+  a.why_not = why.binds;
+  a.nearest_change = fmt::format("{}", fmt::join(why.change, " "));
+  return {};
+}
+
+Result<void> price_the_tokens(Answers& a) {
+  const plan::Shape& shape = a.plan.shape(a.best());
+  const serve::Deployment d = plan::deployment_of(a.plan.ask, shape);
+  JEVONS_TRY(const traffic::Workload load, a.question.terms.workload(a.best().concurrency));
+  JEVONS_TRY(const serve::Simulation sim, serve::simulate(d, load));
+  serve::Shares shares = serve::shares_of(sim, d, load);
+  // What users do before they count is taken off: the same run, ended there.
+  const traffic::Workload before = plan::leading_rows(load, plan::uncounted(load));
+  JEVONS_TRY(const serve::Simulation warming, serve::simulate(d, before));
+  const serve::Shares w = serve::shares_of(warming, d, before);
+  const double n = double(load.requests.size() - before.requests.size());
+  const cost::RequestTime time{std::max(0.0, shares.times.fresh - w.times.fresh) / n, std::max(0.0, shares.times.cached - w.times.cached) / n,
+                               std::max(0.0, shares.times.output - w.times.output) / n};
+  a.cost = cost::token_cost(UsdPerSecond{shape.usd_per_s}, a.best().metrics.requests_per_s, a.scenario.settings.number("cost.utilization"), time,
+                            (shares.tokens.fresh - w.tokens.fresh) / n, (shares.tokens.cached - w.tokens.cached) / n, a.scenario.osl);
+  a.usd_per_output_mtok = a.cost.per_request.value() / a.scenario.osl * kMega;
+  return {};
+}
+
 Result<void> look_into_the_step(const catalog::Catalog& catalog, Answers& a) {
-  const plan::Candidate& best = a.plan.best();
-  JEVONS_TRY(const step::StepTime time, step::StepTime::make(catalog, a.subject, best.placement));
+  const step::StepTime& time = a.replica().time();
   a.band = time.constants().band;
   a.borrowed = time.constants().borrowed;
   a.operand_note = time.operand_note;
   JEVONS_TRY(const catalog::Thing* memory, catalog.find(catalog::Section::efficiency, "engine-memory"));
   a.constants = {time.constants().thing, memory};
-  a.step_terms =
-      time.terms({best.state.batch * (1 + a.scenario.workload.draft_tokens), a.scenario.workload.isl + a.scenario.workload.osl / 2, 0, 0});
+  const double batch = std::max(1.0, a.best().metrics.mean_batch * a.placement().dp);
+  a.step_terms = time.terms({batch * (1 + a.replica().design().draft_tokens), a.scenario.isl + a.scenario.osl / 2, 0, 0});
   return {};
 }
 
-Result<std::optional<Comparison>> compare(const catalog::Catalog& catalog, const Answers& a, const plan::Question& question) {
+Result<std::optional<Comparison>> compare(const catalog::Catalog& catalog, const Answers& a) {
   if (a.scenario.compare_with.empty()) return std::optional<Comparison>{};
   JEVONS_TRY(const model::Model other, load_model(catalog, a.scenario.compare_with));
   JEVONS_TRY(const step::Subject subject,
@@ -69,29 +152,44 @@ Result<std::optional<Comparison>> compare(const catalog::Catalog& catalog, const
   Comparison c{.name = other.name};
   c.bytes_of_one_user = model::cache_stored(subject.cache, a.scenario.context);
   c.decode_flops = model::decode_linear_flops(subject.parameters) + model::decode_attention_flops(other, a.scenario.context).total();
-  plan::Question q = question;
-  q.subject = &subject;
-  JEVONS_TRY(plan::Plan p, plan::cheapest(q));
-  if (p.status != plan::Status::optimal && !a.scenario.settings.has("limits.max_accelerators")) {
-    q.limits.max_accelerators *= 8;  // it may need more room than the model itself
-    JEVONS_TRY(p, plan::cheapest(q));
+  plan::Question q = a.question;
+  q.model = &other;
+  JEVONS_TRY(plan::Answer p, plan::answer(q));
+  if (p.best() == nullptr && !a.scenario.settings.has("limits.max_accelerators")) {
+    q.budget.accelerators *= kStretch;  // it may need more room than the model itself
+    JEVONS_TRY(p, plan::answer(q));
   }
-  if (p.status == plan::Status::optimal) c.best = p.best();
+  if (p.best() != nullptr)
+    c.usd_per_output_mtok = p.shape(*p.best()).usd_per_s / p.best()->metrics.output_tok_s * kMega / a.scenario.settings.number("cost.utilization");
   return std::optional<Comparison>{std::move(c)};
+}
+
+Result<void> take_savings_apart(Answers& a) {
+  savings::Frame frame{a.question, a.scenario.isl, a.scenario.osl};
+  frame.question.terms.gap = kLedgerGap;
+  std::vector<savings::LeverInUse> levers = savings::levers_in_use(frame);
+  // How it is deployed is the planner's business, not a technique of the model or its formats.
+  std::erase_if(levers, [](const auto& l) { return l.lever == savings::Lever::wide_ep || l.lever == savings::Lever::batching; });
+  if (a.scenario.settings.boolean("savings.ledger")) {
+    JEVONS_TRY(a.ledger, savings::ledger(frame, levers, kStretch));
+    JEVONS_TRY(a.unused, savings::unused(frame));
+    JEVONS_TRY(a.with_multi_head, savings::with_multi_head(frame));
+  }
+  JEVONS_TRY(a.theta, savings::elasticity(frame, savings::Input::cache_bytes));
+  return {};
 }
 
 std::optional<Fleet> fleet_of(const catalog::Catalog& catalog, const Answers& a) {
   if (a.scenario.request_rate <= 0) return std::nullopt;
-  const plan::Candidate& best = a.plan.best();
   Fleet f;
   const double utilization = a.scenario.settings.number("cost.utilization");
-  f.replicas = std::ceil(a.scenario.request_rate / (best.state.requests_per_s * utilization) - 1e-9);
-  f.accelerators = f.replicas * best.placement.accelerators();
+  f.replicas = std::ceil(a.scenario.request_rate / (a.best().metrics.requests_per_s * utilization) - 1e-9);
+  f.accelerators = f.replicas * a.placement().accelerators();
   f.scaleup = fabric::scaleup_bill(catalog, *a.subject.chip.thing, f.accelerators);
   f.power = a.hour.power * f.accelerators;
   f.per_year = a.hour.total * Seconds{kHoursPerYear * 3600 * f.accelerators};
-  f.output_tokens_per_day = a.scenario.request_rate * a.scenario.workload.osl * 86400;
-  f.joules_per_output_token = f.power.value() / (a.scenario.request_rate * a.scenario.workload.osl);
+  f.output_tokens_per_day = a.scenario.request_rate * a.scenario.osl * 86400;
+  f.joules_per_output_token = f.power.value() / (a.scenario.request_rate * a.scenario.osl);
   return f;
 }
 
@@ -101,16 +199,16 @@ market::Saving saving_of(const Answers& a, std::string& what) {
                    .eps_high = s.number("market.elasticity_high"),
                    .pass_through = s.number("market.pass_through"),
                    .supply_feedback = s.number("market.supply_feedback")};
-  const double now = a.plan.best().usd_per_output_mtok;
+  const double now = a.usd_per_output_mtok;
   double before = now, bytes_before = a.memory.bytes;
-  if (a.comparison && a.comparison->best) {
+  if (a.comparison && a.comparison->usd_per_output_mtok) {
     what = fmt::format("against {}, each at its own cheapest deployment", a.comparison->name);
-    before = a.comparison->best->usd_per_output_mtok;
+    before = *a.comparison->usd_per_output_mtok;
     bytes_before = a.comparison->bytes_of_one_user;
-  } else if (a.ledger.all_off.usd_per_output_mtok && !a.ledger.rows.empty()) {
+  } else if (a.ledger.all_off.best && a.ledger.all_on.best && !a.ledger.shares.empty()) {
     what = "all techniques of the ledger against none";
-    before = *a.ledger.all_off.usd_per_output_mtok;
-    bytes_before = a.ledger.all_off.cache_bytes_per_user;
+    before = now * a.ledger.all_off.best->usd_per_mtok / a.ledger.all_on.best->usd_per_mtok;
+    bytes_before = a.ledger.all_off.bytes_per_user;
   } else if (a.theta) {
     what = fmt::format("cache bytes halved, at theta {:.2f}", *a.theta);
     before = now / std::max(1e-6, std::pow(0.5, *a.theta));
@@ -123,7 +221,7 @@ market::Saving saving_of(const Answers& a, std::string& what) {
 }
 
 std::vector<Lever> levers_of(const Answers& a) {
-  const double now = to_usd_per_mtok(a.plan.best().cost.blended);
+  const double now = to_usd_per_mtok(a.cost.blended);
   std::vector<Lever> out{
       {fmt::format("step times, 90 % band of {:.0f} %", a.band * 100), now * (1 - a.band), now / (1 - std::min(0.9, a.band))}};
   const double used = a.scenario.settings.number("cost.utilization");

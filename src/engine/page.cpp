@@ -5,6 +5,7 @@
 
 #include "base/units.hpp"
 #include "engine/evaluate.hpp"
+#include "engine/plan_page.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -22,8 +23,8 @@ Cell maybe(const std::optional<double>& v) { return v ? Cell(*v) : Cell(std::mon
 std::string times(double ratio) { return fmt::format("x{}", format_number(ratio, 3)); }
 double mtok(UsdPerToken v) { return to_usd_per_mtok(v); }
 
-std::string deployment(const plan::Candidate& c, const step::Subject& s) {
-  return fmt::format("{} x {} as {}", c.placement.accelerators(), s.chip.thing->name, step::name(c.placement));
+std::string deployment(const Answers& a) {
+  return fmt::format("{} x {} as {}", a.placement().accelerators(), a.subject.chip.thing->name, step::name(a.placement()));
 }
 
 std::string memory_line(const Answers& a) {
@@ -35,12 +36,12 @@ std::string memory_line(const Answers& a) {
 }
 
 std::string cost_line(const Answers& a) {
-  const auto& b = a.plan.best();
-  const double all = mtok(b.cost.blended);
+  const auto& c = a.cost;
+  const auto& m = a.best().metrics;
+  const double all = mtok(c.blended);
   return fmt::format("{} per Mtok (fresh {} · cached {} · output {}), 90 % band {}–{}, on {}, TTFT {}, TPOT {}", money(all),
-                     money(mtok(b.cost.fresh)), b.cost.cached ? money(mtok(*b.cost.cached)) : "-", money(mtok(b.cost.output)),
-                     money(all * (1 - a.band)), money(all / (1 - std::min(0.9, a.band))), deployment(b, a.subject),
-                     format_seconds(b.state.ttft_s), format_seconds(b.state.tpot_s));
+                     money(mtok(c.fresh)), c.cached ? money(mtok(*c.cached)) : "-", money(mtok(c.output)), money(all * (1 - a.band)),
+                     money(all / (1 - std::min(0.9, a.band))), deployment(a), format_seconds(m.ttft.mean), format_seconds(m.tpot.mean));
 }
 
 std::string jevons_line(const Answers& a) {
@@ -55,8 +56,8 @@ std::string jevons_line(const Answers& a) {
 
 const Origin kModelOrigin{"derived", "sum over layers, src/model/parameters.cpp and cache.cpp",
                           "config.json of the model; docs/model-accounting.md"};
-const Origin kStepOrigin{"derived", "steady-state closed form, serve::steady_state over step::StepTime",
-                         "constants in catalog/efficiency; docs/step-time.md"};
+const Origin kStepOrigin{"derived", "step::StepTime::terms in src/step/step_time.cpp", "constants in catalog/efficiency; docs/step-time.md"};
+const Origin kSimulated{"simulated", "serve::measure over serve::simulate, of points that plan::search chose", "docs/planner.md; docs/glossary.md"};
 const Origin kCostOrigin{"derived", "cost::token_cost: each class pays for the engine time it occupies", "docs/glossary.md"};
 
 Table model_table(const Answers& a) {
@@ -92,64 +93,59 @@ Table model_table(const Answers& a) {
 }
 
 Table plan_table(const Answers& a, bool whole) {
-  Table t{whole ? "candidates" : "deployment", whole ? "All placements judged" : "Deployment: the cheapest placements", {}, {}, {}, !whole};
+  Table t{whole ? "candidates" : "deployment", whole ? "All loads simulated" : "Deployment: the cheapest placements", {}, {}, {}, !whole};
   t.columns = {{"placement", "placement", "{}", {}},
                {"accelerators", "accel.", "{:.0f}", {"input", "tp x dp x pp of the placement", ""}},
-               {"concurrency", "in\nflight", "{:.0f}", kStepOrigin},
-               {"ttft_ms", "TTFT\nms", "{:.0f}", kStepOrigin},
-               {"tpot_ms", "TPOT\nms", "{:.2f}", kStepOrigin},
-               {"output_tok_s_per_gpu", "output\ntok/s/GPU", "{:.1f}", kStepOrigin},
+               {"concurrency", "in\nflight", "{:.0f}", {"derived", "plan::search in src/plan/search.cpp", "docs/planner.md"}},
+               {"ttft_ms", "TTFT\nms", "{:.0f}", kSimulated},
+               {"tpot_ms", "TPOT\nms", "{:.2f}", kSimulated},
+               {"output_tok_s_per_gpu", "output\ntok/s/GPU", "{:.1f}", kSimulated},
                {"usd_per_mtok_blended", "$/Mtok\nall", "{:.4f}", kCostOrigin},
                {"usd_per_mtok_output_whole", "$/Mtok\noutput pays all", "{:.3f}", kCostOrigin},
                {"binds", "binds", "{}", {}}};
-  for (const auto& c : a.plan.candidates) {
-    if (!whole && t.rows.size() == 5) break;
-    const double n = c.placement.accelerators();
-    if (!c.feasible) {
-      if (!whole) continue;
-      t.rows.push_back({step::name(c.placement), n, {}, {}, {}, {}, {}, {}, std::string(plan::name(c.binding))});
-      continue;
+  const double used = a.scenario.settings.number("cost.utilization"), per_output = a.scenario.osl / (a.scenario.isl + a.scenario.osl);
+  const auto row = [&](const plan::Point& p) {
+    const plan::Shape& shape = a.plan.shape(p);
+    const auto& m = p.metrics;
+    const double usd = shape.usd_per_s / m.output_tok_s * kMega / used;
+    t.rows.push_back({step::name(a.plan.ask.choices[shape.parts.front().choice].replica->design().placement), double(shape.accelerators),
+                      double(p.concurrency), m.ttft.mean * 1e3, m.tpot.mean * 1e3, m.output_tok_s_per_gpu, usd * per_output, usd,
+                      whole ? p.violated : binding_of(a.plan, p)});
+  };
+  if (whole) {
+    for (const auto& p : a.plan.found.points) {
+      if (p.state == plan::Point::State::simulated && p.metrics.finished > 0) row(p);
     }
-    t.rows.push_back({step::name(c.placement), n, c.state.concurrency, c.state.ttft_s * 1e3, c.state.tpot_s * 1e3, c.state.output_tok_s / n,
-                      mtok(c.cost.blended), c.usd_per_output_mtok, std::string(plan::name(c.binding))});
+    t.columns.back() = {"violated", "violated", "{}", {}};
+    return t;
   }
-  if (!whole)
-    t.notes = {fmt::format("{} placements judged by the steady-state closed form; the cheapest of them all, not of placements left out.",
-                           a.plan.screened)};
+  for (const std::size_t i : finalists(a.plan.found, 5)) row(a.plan.found.points[i]);
+  t.notes = {search_note(a.plan)};
   return t;
 }
 
 Table simulated_table(const Answers& a) {
-  const auto& m = *a.simulated;
-  const Origin origin{"simulated", "serve::simulate, engine::simulate_the_plan in src/engine/simulated_plan.cpp", "docs/glossary.md"};
+  const auto& m = a.best().metrics;
   Table t{"simulated",
           "The cheapest placement, request by request",
           {{"metric", "ms", "{}", {}},
-           {"mean_ms", "mean", "{:.1f}", origin},
-           {"p50_ms", "p50", "{:.1f}", origin},
-           {"p90_ms", "p90", "{:.1f}", origin},
-           {"p99_ms", "p99", "{:.1f}", origin}},
+           {"mean_ms", "mean", "{:.1f}", kSimulated},
+           {"p50_ms", "p50", "{:.1f}", kSimulated},
+           {"p90_ms", "p90", "{:.1f}", kSimulated},
+           {"p99_ms", "p99", "{:.1f}", kSimulated}},
           {},
           {},
           true};
   for (const auto& [name, l] : {std::pair{"TTFT", &m.ttft}, {"TPOT", &m.tpot}, {"E2E", &m.e2e}, {"queueing", &m.queueing}})
     t.rows.push_back({std::string(name), l->mean * 1e3, l->p50 * 1e3, l->p90 * 1e3, l->p99 * 1e3});
-  const auto& limits = a.scenario.limits;
-  const bool missed = (limits.ttft_s && m.ttft.mean > *limits.ttft_s) || (limits.tpot_s && m.tpot.mean > *limits.tpot_s);
-  t.notes = {
-      fmt::format("{} requests, {} in flight all the time, lengths spread by a fifth: {:.4g} output tok/s against {:.4g} of the steady "
-                  "state that chose this placement and that the prices follow; {:.1f} % of prompt tokens found in the prefix cache, {} "
-                  "preemptions; {}.",
-                  m.finished, std::floor(a.plan.best().state.concurrency), m.output_tok_s, a.plan.best().state.output_tok_s,
-                  m.cache_hit_rate * 100, m.preemptions,
-                  missed ? "its limits do not hold: prompts of others interrupt decoding more than the closed form has it, so the prices "
-                           "are too low; plan with fewer in flight or with prefill and decode apart (jevons plan, simulate --pools)"
-                         : "its limits hold")};
+  t.notes = {fmt::format("{} requests of {} users who come back at once, after two of each that are not counted: {:.4g} output tok/s; {} "
+                         "preemptions.",
+                         m.finished, a.best().concurrency, m.output_tok_s, m.preemptions)};
   return t;
 }
 
 Table cost_table(const Answers& a) {
-  const auto& b = a.plan.best();
+  const auto& c = a.cost;
   Table t{"cost",
           "Cost per million tokens",
           {{"class", "class", "{}", {}},
@@ -165,10 +161,10 @@ Table cost_table(const Answers& a) {
     else
       t.rows.push_back({std::move(what), mtok(*v), mtok(*v) * (1 - a.band), mtok(*v) / (1 - std::min(0.9, a.band))});
   };
-  row("fresh input", b.cost.fresh);
-  row("cached input", b.cost.cached);
-  row("output", b.cost.output);
-  row("all tokens", b.cost.blended);
+  row("fresh input", c.fresh);
+  row("cached input", c.cached);
+  row("output", c.output);
+  row("all tokens", c.blended);
   std::string hour = fmt::format("One accelerator-hour: ${:.2f}", to_usd_per_hour(a.hour.total));
   if (a.hour.it_capital.value() > 0) {
     hour += fmt::format(" = IT {:.2f} + site {:.2f} + electricity {:.2f} + operations {:.2f}", to_usd_per_hour(a.hour.it_capital),
@@ -196,34 +192,27 @@ Table ledger_table(const Answers& a) {
           {},
           {},
           true};
-  const auto ratio = [](const std::optional<double>& x, const std::optional<double>& y) {
-    return x && y ? Cell(*x / *y) : Cell(std::monostate{});
+  const double used = a.scenario.settings.number("cost.utilization");
+  const auto paid = [&](const std::optional<double>& busy) { return busy ? std::optional(*busy / used) : busy; };
+  const auto row = [&](std::string what, std::string instead, const savings::World& without, const savings::World& with,
+                       const std::optional<double>& share) {
+    std::vector<Cell> cells{std::move(what), std::move(instead)};
+    cells.push_back(without.bytes_per_user / with.bytes_per_user);
+    const auto &x = without.best, &y = with.best;
+    cells.push_back(x && y ? Cell(y->users_per_accelerator / x->users_per_accelerator) : Cell());
+    cells.push_back(x && y ? Cell(x->usd_per_mtok / y->usd_per_mtok) : Cell());
+    cells.push_back(maybe(paid(share)));
+    t.rows.push_back(std::move(cells));
   };
-  for (const auto& r : l.rows) {
-    t.rows.push_back({r.what.name, r.what.off, r.without.cache_bytes_per_user / l.all_on.cache_bytes_per_user,
-                      ratio(l.all_on.users_per_accelerator, r.without.users_per_accelerator),
-                      ratio(r.without.usd_per_output_mtok, l.all_on.usd_per_output_mtok), maybe(r.shapley_usd)});
-  }
-  const auto aside = [&](std::string what, std::string instead, const savings::Outcome& without, const savings::Outcome& with) {
-    t.rows.push_back({std::move(what),
-                      std::move(instead),
-                      without.cache_bytes_per_user / with.cache_bytes_per_user,
-                      ratio(with.users_per_accelerator, without.users_per_accelerator),
-                      ratio(without.usd_per_output_mtok, with.usd_per_output_mtok),
-                      {}});
-  };
-  Cell total{};
-  if (l.all_off.usd_per_output_mtok && l.all_on.usd_per_output_mtok) total = *l.all_off.usd_per_output_mtok - *l.all_on.usd_per_output_mtok;
-  t.rows.push_back({std::string("all together"), std::string("none of them"),
-                    l.all_off.cache_bytes_per_user / l.all_on.cache_bytes_per_user,
-                    ratio(l.all_on.users_per_accelerator, l.all_off.users_per_accelerator),
-                    ratio(l.all_off.usd_per_output_mtok, l.all_on.usd_per_output_mtok), total});
-  if (l.with_multi_head) aside(l.rows[0].what.name, "multi-head attention", *l.with_multi_head, l.all_on);
-  for (const auto& u : l.unused) aside("unused: " + u.what.name, u.what.off, l.all_on, u.with);
+  for (const auto& x : l.shares) row(x.what.name, x.what.off, x.without, l.all_on, x.usd);
+  std::optional<double> total;
+  if (l.all_off.best && l.all_on.best) total = l.all_off.best->usd_per_mtok - l.all_on.best->usd_per_mtok;
+  row("all together", "none of them", l.all_off, l.all_on, total);
+  if (a.with_multi_head && !l.shares.empty()) row(l.shares[0].what.name, "multi-head attention", *a.with_multi_head, l.all_on, {});
+  for (const auto& u : a.unused) row("unused: " + u.what.name, u.what.off, l.all_on, u.with, {});
   if (!l.note.empty()) t.notes.push_back(l.note + ".");
-  if (a.theta)
-    t.notes.push_back(fmt::format("theta = {:.2f}: a 1 % smaller cache makes output {:.2f} % cheaper at the re-optimised deployment.",
-                                  *a.theta, *a.theta));
+  if (l.infeasible > 0)
+    t.notes.push_back(fmt::format("Shares in dollars: null, {} of {} combinations have no deployment within the limits.", l.infeasible, l.plans));
   return t;
 }
 
@@ -318,9 +307,11 @@ void add_values(Document& d, const Answers& a) {
   const auto put = [&](std::string path, std::string label, std::string unit, std::optional<double> v, Origin o) {
     d.values.push_back({std::move(path), std::move(label), std::move(unit), v, std::move(o)});
   };
-  const auto& b = a.plan.best();
+  const auto& b = a.cost;
+  const auto& m = a.best().metrics;
+  const double accelerators = a.placement().accelerators();
   put("run.seed", "seed", "", a.scenario.settings.number("seed"),
-      {"input", "given or default; the closed forms of this run drew no random number", ""});
+      {"input", "given or default; equal requests of users who come back draw no random number", ""});
   put("model.parameters_total", "parameters", "parameters", double(a.subject.parameters.total), kModelOrigin);
   put("model.parameters_active", "active without input embedding", "parameters", a.subject.parameters.active_no_input_embedding,
       kModelOrigin);
@@ -332,41 +323,31 @@ void add_values(Document& d, const Answers& a) {
        "cache layouts: docs/model-accounting.md"});
   put("memory.cache_bytes_per_token", "growth per token", "bytes/token", a.memory.growth,
       {"derived", "model::cache_slope in src/model/cache.cpp", ""});
-  put("deployment.accelerators", "accelerators of a replica", "accelerators", b.placement.accelerators(),
-      {"derived", "cheapest of the placements judged, plan::cheapest in src/plan/plan.cpp", ""});
-  put("deployment.concurrency", "requests in flight on a replica", "requests", b.state.concurrency,
-      {"derived", fmt::format("largest that the limits allow, plan::evaluate; binds: {}", plan::name(b.binding)), ""});
-  if (a.simulated) {
-    const Origin simulated{"simulated", "serve::measure over serve::simulate, engine::simulate_the_plan in src/engine/simulated_plan.cpp",
-                           "docs/glossary.md"};
-    put("simulated.ttft_mean_s", "mean time to first token, simulated", "s", a.simulated->ttft.mean, simulated);
-    put("simulated.ttft_p99_s", "99th percentile of it", "s", a.simulated->ttft.p99, simulated);
-    put("simulated.tpot_mean_s", "mean time per output token, simulated", "s", a.simulated->tpot.mean, simulated);
-    put("simulated.tpot_p99_s", "99th percentile of it", "s", a.simulated->tpot.p99, simulated);
-    put("simulated.output_tok_s_per_gpu", "output tokens per second and accelerator, simulated", "tok/s",
-        a.simulated->output_tok_s / b.placement.accelerators(), simulated);
-  }
-  put("latency.ttft_s", "mean time to first token", "s", b.state.ttft_s,
-      {"derived", "a + 2.5 t + p + rho p/(1 - rho), serve::steady_state in src/serve/steady_state.cpp", "docs/step-time.md"});
-  put("latency.tpot_s", "mean time per output token", "s", b.state.tpot_s,
-      {"derived", "t(B) + (C - 1) p/O, serve::steady_state in src/serve/steady_state.cpp", "docs/step-time.md"});
-  put("latency.decode_step_s", "pure decode step", "s", b.state.decode_step_s,
-      {"derived", "sum of the terms of table step, step::StepTime::parts in src/step/step_time.cpp", "constants: catalog/efficiency"});
-  put("throughput.output_tok_s_per_gpu", "output tokens per second and accelerator", "tok/s",
-      b.state.output_tok_s / b.placement.accelerators(), kStepOrigin);
-  put("throughput.requests_per_s", "requests per second of a replica", "req/s", b.state.requests_per_s, kStepOrigin);
+  put("deployment.accelerators", "accelerators of a replica", "accelerators", accelerators,
+      {"derived", "cheapest of the deployments, plan::search in src/plan/search.cpp", "docs/planner.md"});
+  put("deployment.concurrency", "requests in flight on a replica", "requests", a.best().concurrency,
+      {"derived", fmt::format("the cheapest load within the limits; binds: {}", binding_of(a.plan, a.best())), ""});
+  put("search.likely_gap", "nothing in the space is better by more than this part, if latency and throughput grow with concurrency", "",
+      a.plan.found.likely_gap,
+      {"derived", "plan::search in src/plan/search.cpp", "docs/planner.md"});
+  put("latency.ttft_mean_s", "mean time to first token", "s", m.ttft.mean, kSimulated);
+  put("latency.ttft_p99_s", "99th percentile of it", "s", m.ttft.p99, kSimulated);
+  put("latency.tpot_mean_s", "mean time per output token", "s", m.tpot.mean, kSimulated);
+  put("latency.tpot_p99_s", "99th percentile of it", "s", m.tpot.p99, kSimulated);
+  put("throughput.output_tok_s_per_gpu", "output tokens per second and accelerator", "tok/s", m.output_tok_s_per_gpu, kSimulated);
+  put("throughput.requests_per_s", "requests per second of a replica", "req/s", m.requests_per_s, kSimulated);
   put("cost.usd_per_gpu_hour", "accelerator-hour", "USD/h", to_usd_per_hour(a.hour.total),
       {"derived", a.hour.how + "; cost::gpu_hour in src/cost/gpu_hour.cpp", "catalog/datacenters/reference-site.yaml"});
-  put("cost.fresh_usd_per_mtok", "fresh input", "USD/Mtok", mtok(b.cost.fresh), kCostOrigin);
-  put("cost.cached_usd_per_mtok", "cached input", "USD/Mtok", b.cost.cached ? std::optional(mtok(*b.cost.cached)) : std::nullopt,
-      b.cost.cached ? kCostOrigin : Origin{"derived", "no input is cached in this workload", ""});
-  put("cost.output_usd_per_mtok", "output", "USD/Mtok", mtok(b.cost.output), kCostOrigin);
-  put("cost.blended_usd_per_mtok", "all tokens", "USD/Mtok", mtok(b.cost.blended), kCostOrigin);
+  put("cost.fresh_usd_per_mtok", "fresh input", "USD/Mtok", mtok(b.fresh), kCostOrigin);
+  put("cost.cached_usd_per_mtok", "cached input", "USD/Mtok", b.cached ? std::optional(mtok(*b.cached)) : std::nullopt,
+      b.cached ? kCostOrigin : Origin{"derived", "no input is cached in this workload", ""});
+  put("cost.output_usd_per_mtok", "output", "USD/Mtok", mtok(b.output), kCostOrigin);
+  put("cost.blended_usd_per_mtok", "all tokens", "USD/Mtok", mtok(b.blended), kCostOrigin);
   put("cost.band", "relative half-width that holds 90 % of step times", "", a.band,
       {a.borrowed ? "assumed" : "measured", "band_p90 of the chip's constants, catalog/efficiency", "docs/step-time.md"});
   put("savings.theta_cache", "elasticity of cost to cache bytes", "", a.theta,
       {"derived",
-       a.theta ? "central difference of +-20 % cache bytes at the re-optimised deployment, savings::theta_cache"
+       a.theta ? "ln ratio of the optimal cost at cache bytes +-10 %, planned anew, savings::elasticity"
                : "one side of the difference is infeasible",
        ""});
   if (a.fleet)
@@ -401,18 +382,18 @@ void add_facts(Document& d, const Answers& a) {
 
 void add_charts(Document& d, const Answers& a) {
   report::Chart pareto{"pareto",
-                       "Placements: throughput against interactivity",
+                       "Simulated points: throughput against interactivity",
                        "scatter",
                        "tok/s per user",
                        "output tok/s per GPU",
                        false,
                        false,
                        {},
-                       {{"feasible placements", {}, {}}}};
-  for (const auto& c : a.plan.candidates) {
-    if (!c.feasible) continue;
-    pareto.series[0].x.push_back(1 / c.state.tpot_s);
-    pareto.series[0].y.push_back(c.state.output_tok_s / c.placement.accelerators());
+                       {{"within the limits", {}, {}}}};
+  for (const auto& p : a.plan.found.points) {
+    if (!p.feasible) continue;
+    pareto.series[0].x.push_back(p.metrics.output_tok_s_per_user);
+    pareto.series[0].y.push_back(p.metrics.output_tok_s_per_gpu);
   }
   d.charts.push_back(std::move(pareto));
   report::Chart cache{"cache", "Cache of one user", "bar", "", "GiB", false, true, {}, {{"GiB", {}, {}}}};
@@ -460,28 +441,32 @@ Document page_of(const Answers& a) {
   d.title = a.scenario.title;
   d.origin_file = a.scenario.file.ends_with(".yaml") ? a.scenario.file.substr(0, a.scenario.file.size() - 5) : a.scenario.file;
   d.version = std::string(version());
-  if (a.plan.status != plan::Status::optimal) {
-    d.answer = {{"Memory", memory_line(a)}, {"No", a.plan.explanation}};
+  if (!a.feasible()) {
+    d.answer = {{"Memory", memory_line(a)}, {"No", a.why_not}};
     d.tables = {model_table(a), plan_table(a, true)};
+    d.notes = {a.nearest_change};
     return d;
   }
   d.answer = {{"Memory", memory_line(a)}, {"Cost", cost_line(a)}, {"Jevons", jevons_line(a)}};
-  d.tables = {model_table(a), plan_table(a, false), step_table(a), cost_table(a), ledger_table(a)};
-  if (a.simulated) d.tables.insert(d.tables.begin() + 2, simulated_table(a));
+  d.tables = {model_table(a), plan_table(a, false), simulated_table(a), step_table(a), cost_table(a)};
+  if (a.scenario.settings.boolean("savings.ledger")) d.tables.push_back(ledger_table(a));
   if (a.fleet) d.tables.push_back(fleet_table(a));
   d.tables.push_back(demand_table(a));
   d.tables.push_back(plan_table(a, true));
   add_values(d, a);
   add_charts(d, a);
   add_facts(d, a);
-  d.notes = {fmt::format("Binds: {} of {}.", plan::name(a.plan.best().binding), step::name(a.plan.best().placement))};
+  d.notes = {fmt::format("Binds: {} of {}.", binding_of(a.plan, a.best()), step::name(a.placement()))};
   if (a.borrowed)
     d.notes.push_back(fmt::format("{} has no kernel measurements: constants are borrowed from H100 and H200, and the band is wider.",
                                   a.subject.chip.thing->name));
   if (!a.operand_note.empty()) d.notes.push_back(a.operand_note + ".");
   if (a.scenario.skipped_rows > 0)
     d.notes.push_back(fmt::format("{} rows of the trace could not be read and are left out.", a.scenario.skipped_rows));
-  d.notes.push_back("Latency and throughput are a steady-state closed form: no bursts, no spread of lengths.");
+  if (a.theta)
+    d.notes.push_back(fmt::format("theta = {:.2f}: a 1 % smaller cache makes output {:.2f} % cheaper at the re-optimised deployment.", *a.theta,
+                                  *a.theta));
+  d.notes.push_back("Latency and throughput are simulated for users who come back at once, all with the same lengths: no bursts, no idle hours.");
   d.notes.push_back("The three inputs that move $/Mtok of all tokens most:");
   for (std::size_t i = 0; i < std::min<std::size_t>(3, a.levers.size()); ++i) {
     d.notes.push_back(fmt::format("  {}. {}: {} to {}", i + 1, a.levers[i].name, money(a.levers[i].usd_low), money(a.levers[i].usd_high)));

@@ -63,16 +63,20 @@ std::string short_name(const plan::Ask& ask, const Shape& s) {
   return out;
 }
 
-std::string space_line(const plan::Search& f, const plan::Space& space) {
+std::string space_line(const plan::Answer& a) {
+  const plan::Search& f = a.found;
   std::string out = fmt::format("{} candidates screened: {} cannot meet the limits, {} cannot win, {} simulated ({} requests)",
                                 format_number(double(f.screened()), 9), format_number(double(f.cannot_meet), 9),
                                 format_number(double(f.bounded_out), 9), f.simulated, format_number(f.requests, 9));
-  if (f.left > 0) out += fmt::format("; {} left when the effort was spent", format_number(double(f.left), 9));
-  if (space.do_not_fit > 0) out += fmt::format("; {} kinds of replica do not fit", space.do_not_fit);
+  if (f.left > 0 && !a.ask.steady) out += fmt::format("; {} left when the effort was spent", format_number(double(f.left), 9));
+  if (a.space.do_not_fit > 0) out += fmt::format("; {} kinds of replica do not fit", a.space.do_not_fit);
   return out;
 }
 
-std::string gap_line(const plan::Search& f) {
+std::string gap_line(const plan::Answer& a) {
+  const plan::Search& f = a.found;
+  if (a.ask.steady)
+    return fmt::format("nothing in this space is better by more than {:.2g} %, if latency and throughput grow with concurrency", f.likely_gap * 100);
   std::string out = fmt::format("proved: nothing in this space is better by more than {:.2g} %", f.gap * 100);
   if (f.likely_gap < f.gap)
     out += fmt::format(" ({:.2g} % if latency grows with concurrency; more --effort proves more)", f.likely_gap * 100);
@@ -104,7 +108,8 @@ report::Table margin_table(const std::vector<Margin>& margins) {
 }
 
 // The best deployment on each chip, bought for another million.
-report::Table million_table(const PlanQuestion& q, const plan::Search& f) {
+report::Table million_table(const plan::Answer& a) {
+  const plan::Search& f = a.found;
   report::Table t{"million",
                   "What $1M more buys, by what each chip's best deployment does",
                   {{"deployment", "deployment", "{}", {}},
@@ -117,21 +122,20 @@ report::Table million_table(const PlanQuestion& q, const plan::Search& f) {
                   true};
   std::vector<std::string> seen;
   for (const std::size_t i : finalists(f, f.points.size())) {
-    const Shape& s = q.ask.shapes[f.points[i].shape];
+    const Shape& s = a.ask.shapes[f.points[i].shape];
     std::string chips;
-    for (const plan::Part& p : s.parts) chips += q.ask.choices[p.choice].chip + " ";
+    for (const plan::Part& p : s.parts) chips += a.ask.choices[p.choice].chip + " ";
     if (std::find(seen.begin(), seen.end(), chips) != seen.end() || s.usd_per_s <= 0) continue;
     seen.push_back(chips);
     const double each = f.points[i].metrics.output_tok_s_per_gpu, year = s.usd_per_s * kHoursPerYear * 3600 / s.accelerators;
     const auto owned = s.capital > 0 ? std::optional(1e6 / s.capital * s.accelerators) : std::nullopt;
     t.rows.push_back(
-        {short_name(q.ask, s), maybe(owned), maybe(owned ? std::optional(*owned * each) : owned), 1e6 / year, 1e6 / year * each});
+        {short_name(a.ask, s), maybe(owned), maybe(owned ? std::optional(*owned * each) : owned), 1e6 / year, 1e6 / year * each});
   }
   return t;
 }
 
-report::Table finalist_table(const PlanQuestion& q, const plan::Search& f, const std::vector<std::size_t>& rows, std::string name,
-                             std::string title) {
+report::Table finalist_table(const plan::Answer& a, const std::vector<std::size_t>& rows, std::string name, std::string title) {
   report::Table t{std::move(name),
                   std::move(title),
                   {{"deployment", "deployment", "{}", {}},
@@ -148,10 +152,10 @@ report::Table finalist_table(const PlanQuestion& q, const plan::Search& f, const
                   {},
                   true};
   for (const std::size_t i : rows) {
-    const Point& p = f.points[i];
-    const Shape& s = q.ask.shapes[p.shape];
+    const Point& p = a.found.points[i];
+    const Shape& s = a.ask.shapes[p.shape];
     const serve::Metrics& m = p.metrics;
-    t.rows.push_back({short_name(q.ask, s), p.concurrency > 0 ? report::Cell(double(p.concurrency)) : report::Cell(),
+    t.rows.push_back({short_name(a.ask, s), p.concurrency > 0 ? report::Cell(double(p.concurrency)) : report::Cell(),
                       double(s.accelerators), m.output_tok_s_per_gpu, m.output_tok_s_per_user, m.ttft.mean * 1e3, m.tpot.mean * 1e3,
                       maybe(usd_per_mtok(p, s)), maybe(m.goodput_rps ? std::optional(*m.goodput_rps / s.accelerators) : std::nullopt),
                       maybe(s.watts > 0 ? std::optional(m.output_tok_s / s.watts) : std::nullopt)});
@@ -159,9 +163,10 @@ report::Table finalist_table(const PlanQuestion& q, const plan::Search& f, const
   return t;
 }
 
-void put_values(report::Document& d, const PlanQuestion& q, const plan::Search& f) {
-  const Point& p = f.points[*f.best];
-  const Shape& s = q.ask.shapes[p.shape];
+void put_values(report::Document& d, const plan::Answer& a) {
+  const plan::Search& f = a.found;
+  const Point& p = *a.best();
+  const Shape& s = a.shape(p);
   const serve::Metrics& m = p.metrics;
   const auto put = [&](std::string path, std::string unit, std::optional<double> v, const report::Origin& o = kSimulated) {
     d.values.push_back({std::move(path), "", std::move(unit), v, o});
@@ -188,7 +193,8 @@ void put_values(report::Document& d, const PlanQuestion& q, const plan::Search& 
   put("search.gap_if_latency_grows_with_concurrency", "", f.likely_gap, kSearch);
 }
 
-report::Chart frontier_chart(const PlanQuestion& q, const plan::Search& f, bool money) {
+report::Chart frontier_chart(const plan::Answer& a, bool money) {
+  const plan::Search& f = a.found;
   report::Chart c{money ? "usd_against_interactivity" : "frontier",
                   money ? "Cost against interactivity, simulated points" : "Throughput against interactivity, simulated points",
                   "scatter",
@@ -201,7 +207,7 @@ report::Chart frontier_chart(const PlanQuestion& q, const plan::Search& f, bool 
   for (std::size_t i = 0; i < f.points.size(); ++i) {
     const Point& p = f.points[i];
     if (p.state != Point::State::simulated || p.metrics.finished == 0) continue;
-    const auto y = money ? usd_per_mtok(p, q.ask.shapes[p.shape]) : std::optional(p.metrics.output_tok_s_per_gpu);
+    const auto y = money ? usd_per_mtok(p, a.ask.shapes[p.shape]) : std::optional(p.metrics.output_tok_s_per_gpu);
     if (!y) continue;
     const bool front = std::find(f.frontier.begin(), f.frontier.end(), i) != f.frontier.end();
     auto& series = c.series[front ? 0 : p.feasible ? 1 : 2];
@@ -228,6 +234,8 @@ std::string shape_name(const plan::Ask& ask, const Shape& s) {
   return out;
 }
 
+std::string search_note(const plan::Answer& a) { return fmt::format("{}; {}.", space_line(a), gap_line(a)); }
+
 std::vector<std::size_t> finalists(const plan::Search& f, std::size_t most) {
   std::vector<std::size_t> all, out;
   for (std::size_t i = 0; i < f.points.size(); ++i) {
@@ -242,34 +250,32 @@ std::vector<std::size_t> finalists(const plan::Search& f, std::size_t most) {
   return out;
 }
 
-std::string binding_of(const PlanQuestion& q, const plan::Search& f) {
-  const Point& best = f.points[*f.best];
-  if (best.concurrency == 0) {  // the next smaller deployment of the same kind says why it is not enough
-    return "accelerators: fewer of them were not enough or not better";
-  }
+std::string binding_of(const plan::Answer& a, const Point& p) {
+  if (p.concurrency == 0) return "accelerators: fewer of them were not enough or not better";
   const Point* next = nullptr;
-  for (const Point& p : f.points) {
-    if (p.shape == best.shape && p.concurrency > best.concurrency && (next == nullptr || p.concurrency < next->concurrency)) next = &p;
+  for (const Point& x : a.found.points) {
+    if (x.shape == p.shape && x.concurrency > p.concurrency && (next == nullptr || x.concurrency < next->concurrency)) next = &x;
   }
   if (next == nullptr) {
-    const plan::Replica& r = *q.ask.choices[q.ask.shapes[best.shape].parts.back().choice].replica;
+    const plan::Replica& r = *a.ask.choices[a.shape(p).parts.back().choice].replica;
     return r.sequences() < r.design().policy.max_num_seqs ? "cache capacity" : "max-num-seqs";
   }
   if (next->state == Point::State::simulated) return next->feasible ? "nothing: more in flight brings no more" : next->violated;
   return next->state == Point::State::cannot_meet ? "latency limits" : "nothing: more in flight brings no more";
 }
 
-report::Document page_of_plan(const PlanQuestion& q, const plan::Space& space, const plan::Search& f, const std::vector<Margin>& margins) {
-  const Point& p = f.points[*f.best];
-  const Shape& s = q.ask.shapes[p.shape];
+report::Document page_of_plan(const PlanQuestion& q, const plan::Answer& a, const std::vector<Margin>& margins) {
+  const plan::Search& f = a.found;
+  const Point& p = *a.best();
+  const Shape& s = a.shape(p);
   const serve::Metrics& m = p.metrics;
   report::Document d;
   d.version = std::string(version());
-  d.title = fmt::format("{} on up to {} accelerators: best {}", q.model.name, q.budget.accelerators,
-                        q.ask.objective == plan::Objective::pareto ? "tok/s/GPU and the frontier" : plan::name(q.ask.objective));
-  std::string run = fmt::format("{} ({}), {}", shape_name(q.ask, s), engine_of(q.ask, s), load_of(p));
+  d.title = fmt::format("{} on up to {} accelerators: best {}", q.model->name, q.budget.accelerators,
+                        a.ask.objective == plan::Objective::pareto ? "tok/s/GPU and the frontier" : plan::name(a.ask.objective));
+  std::string run = fmt::format("{} ({}), {}", shape_name(a.ask, s), engine_of(a.ask, s), load_of(p));
   const int units = q.budget.accelerators / s.accelerators;
-  if (q.ask.closed && units > 1) run += fmt::format("; {} of these fill {} accelerators", units, units * s.accelerators);
+  if (a.ask.closed && units > 1) run += fmt::format("; {} of these fill {} accelerators", units, units * s.accelerators);
   d.answer = {
       {"Run", run},
       {"Speed", fmt::format("{:.4g} output tok/s per accelerator, {:.3g} per user; TTFT {} (p99 {}), TPOT {} (p99 {})",
@@ -277,87 +283,88 @@ report::Document page_of_plan(const PlanQuestion& q, const plan::Space& space, c
                             format_seconds(m.tpot.mean), format_seconds(m.tpot.p99))},
       {"Cost", usd_per_mtok(p, s) ? fmt::format("${:.4g} per million output tokens, input included, while busy", *usd_per_mtok(p, s))
                                   : "null: " + fmt::format("{}", fmt::join(q.unpriced, "; "))},
-      {"Binds", binding_of(q, f)},
+      {"Binds", binding_of(a, p)},
       {"Knee", knee_line(p, f)},
-      {"Search", space_line(f, space)},
-      {"Gap", gap_line(f)}};
+      {"Search", space_line(a)},
+      {"Gap", gap_line(a)}};
   const auto rows = finalists(f, std::size_t(q.settings.integer("finalists")));
-  d.tables.push_back(finalist_table(q, f, rows, "finalists", "Finalists, each at its best simulated load"));
-  if (q.ask.objective == plan::Objective::pareto)
+  d.tables.push_back(finalist_table(a, rows, "finalists", "Finalists, each at its best simulated load"));
+  if (a.ask.objective == plan::Objective::pareto)
     d.tables.push_back(
-        finalist_table(q, f, f.frontier, "frontier", "Frontier: no simulated point is better for user and accelerator both"));
+        finalist_table(a, f.frontier, "frontier", "Frontier: no simulated point is better for user and accelerator both"));
   if (!margins.empty()) d.tables.push_back(margin_table(margins));
-  if (const auto t = million_table(q, f); !t.rows.empty()) d.tables.push_back(t);
+  if (const auto t = million_table(a); !t.rows.empty()) d.tables.push_back(t);
   std::vector<std::size_t> simulated;
   for (std::size_t i = 0; i < f.points.size(); ++i) {
     if (f.points[i].state == Point::State::simulated) simulated.push_back(i);
   }
-  auto all = finalist_table(q, f, simulated, "simulated", "Every simulated point");
+  auto all = finalist_table(a, simulated, "simulated", "Every simulated point");
   all.columns.push_back({"violated", "violated", "{}", {}});
   for (std::size_t k = 0; k < simulated.size(); ++k) all.rows[k].push_back(f.points[simulated[k]].violated);
   all.page = false;
   d.tables.push_back(std::move(all));
-  d.charts.push_back(frontier_chart(q, f, false));
-  if (s.usd_per_s > 0) d.charts.push_back(frontier_chart(q, f, true));
-  put_values(d, q, f);
+  d.charts.push_back(frontier_chart(a, false));
+  if (s.usd_per_s > 0) d.charts.push_back(frontier_chart(a, true));
+  put_values(d, a);
   for (const auto& u : q.unpriced) d.notes.push_back(u);
-  const auto& time = q.ask.choices[s.parts.front().choice].replica->time();
+  const auto& time = a.ask.choices[s.parts.front().choice].replica->time();
   d.notes.push_back(fmt::format(
       "Step times are right within {:.0f} % nine times of ten{}; docs/planner.md says how bounds and gap are proved.",
       time.constants().band * 100, time.constants().borrowed ? " (nobody measured this chip: constants of another generation)" : ""));
   return d;
 }
 
-report::Document page_without_shape(const PlanQuestion& q, const plan::Space& space) {
-  report::Document d;
-  d.version = std::string(version());
-  d.title = fmt::format("{} on up to {} accelerators", q.model.name, q.budget.accelerators);
-  std::string why, change;
-  if (space.do_not_fit > 0 && space.choices.empty()) {
-    why = "memory binds: " + space.no_fit;
-    change = "More accelerators (--max-gpus), a smaller weight format (--weights), or a chip with more memory.";
-  } else if (space.over_budget > 0) {
-    why = "the budget binds: every deployment that can be built is over the limits on accelerators, stock, power, capital or carbon";
-    change = "Raise the tightest of --max-gpus, --max-power, --max-capital, --max-carbon, or the stock after the colon.";
-  } else {
-    why = "no placement of the sizes given divides the model's heads, experts and layers within the accelerators allowed";
-    change = "Leave --tp, --dp, --ep or --pp to the planner, or raise --max-gpus.";
-  }
-  d.answer = {{"Infeasible", why}};
-  d.notes = {change};
-  return d;
+namespace {
+
+WhyNot why_no_shape(const plan::Answer& a) {
+  const plan::Space& space = a.space;
+  if (space.do_not_fit > 0 && a.ask.choices.empty())
+    return {"memory binds: " + space.no_fit, {"More accelerators (--max-gpus), a smaller weight format (--weights), or a chip with more memory."}};
+  if (space.over_budget > 0)
+    return {"the budget binds: every deployment that can be built is over the limits on accelerators, stock, power, capital or carbon",
+            {"Raise the tightest of --max-gpus, --max-power, --max-capital, --max-carbon, or the stock after the colon."}};
+  return {"no placement of the sizes given divides the model's heads, experts and layers within the accelerators allowed",
+          {"Leave --tp, --dp, --ep or --pp to the planner, or raise --max-gpus."}};
 }
 
-report::Document page_without_plan(const PlanQuestion& q, const plan::Space& space, const plan::Search& f) {
-  report::Document d;
-  d.version = std::string(version());
-  d.title = fmt::format("{} on up to {} accelerators", q.model.name, q.budget.accelerators);
+WhyNot why_no_plan(const plan::Question& q, const plan::Answer& a) {
   const auto excess = [&](const Point& p) {
     double worst = 1;
-    for (std::size_t k = 0; k < p.latency.size(); ++k) worst = std::max(worst, p.latency[k] / q.ask.slo[k].seconds);
+    for (std::size_t k = 0; k < p.latency.size(); ++k) worst = std::max(worst, p.latency[k] / q.terms.slo[k].seconds);
     return worst + (p.metrics.load == serve::Load::saturated ? 1e9 : 0) + (p.metrics.rejected > 0 ? 1e12 : 0);
   };
   const Point* nearest = nullptr;
-  for (const Point& p : f.points) {
+  for (const Point& p : a.found.points) {
     if (p.state == Point::State::simulated && (nearest == nullptr || excess(p) < excess(*nearest))) nearest = &p;
   }
-  std::string why = "no deployment meets the limits";
-  if (nearest != nullptr) {
-    why = fmt::format("{} binds. The nearest is {} ({})", nearest->violated, shape_name(q.ask, q.ask.shapes[nearest->shape]),
-                      load_of(*nearest));
-    std::vector<std::string> needed;
-    for (std::size_t k = 0; k < nearest->latency.size(); ++k) {
-      const plan::Slo& s = q.ask.slo[k];
-      if (nearest->latency[k] > s.seconds)
-        needed.push_back(fmt::format("a {} of {:.4g} ms instead of {:.4g} ms", plan::name(s), std::ceil(nearest->latency[k] * 1e4) / 10,
-                                     s.seconds * 1e3));
-    }
-    if (!needed.empty()) d.notes.push_back(fmt::format("It would do with {}.", fmt::join(needed, " and ")));
-    if (nearest->metrics.load == serve::Load::saturated)
-      d.notes.push_back(fmt::format("It serves {:.4g} req/s at most; more accelerators (--max-gpus) or a lower --request-rate would do.",
-                                    nearest->metrics.requests_per_s));
+  if (nearest == nullptr) return {"no deployment meets the limits", {}};
+  WhyNot w{fmt::format("{} binds. The nearest is {} ({})", nearest->violated, shape_name(a.ask, a.shape(*nearest)), load_of(*nearest)), {}};
+  std::vector<std::string> needed;
+  for (std::size_t k = 0; k < nearest->latency.size(); ++k) {
+    const plan::Slo& s = q.terms.slo[k];
+    if (nearest->latency[k] > s.seconds)
+      needed.push_back(fmt::format("a {} of {:.4g} ms instead of {:.4g} ms", plan::name(s), std::ceil(nearest->latency[k] * 1e4) / 10,
+                                   s.seconds * 1e3));
   }
-  d.answer = {{"Infeasible", why}, {"Search", space_line(f, space)}};
+  if (!needed.empty()) w.change.push_back(fmt::format("It would do with {}.", fmt::join(needed, " and ")));
+  if (nearest->metrics.load == serve::Load::saturated)
+    w.change.push_back(fmt::format("It serves {:.4g} req/s at most; more accelerators (--max-gpus) or a lower --request-rate would do.",
+                                   nearest->metrics.requests_per_s));
+  return w;
+}
+
+}  // namespace
+
+WhyNot why_not(const plan::Question& q, const plan::Answer& a) { return a.ask.shapes.empty() ? why_no_shape(a) : why_no_plan(q, a); }
+
+report::Document page_without_plan(const PlanQuestion& q, const plan::Answer& a) {
+  const WhyNot why = why_not(q, a);
+  report::Document d;
+  d.version = std::string(version());
+  d.title = fmt::format("{} on up to {} accelerators", q.model->name, q.budget.accelerators);
+  d.answer = {{"Infeasible", why.binds}};
+  if (!a.ask.shapes.empty()) d.answer.push_back({"Search", space_line(a)});
+  d.notes = why.change;
   return d;
 }
 

@@ -9,6 +9,7 @@
 #include "cost/gpu_hour.hpp"
 #include "engine/plan_verb.hpp"
 #include "engine/scenario.hpp"
+#include "plan/subject.hpp"
 #include "traffic/generate.hpp"
 
 namespace jevons::engine {
@@ -109,8 +110,8 @@ Result<void> require_figures(const PlanQuestion& q) {
       return fail(s.error(s.spec(path) == nullptr ? "accelerator" : path, fmt::format("{} of {} is not known", what, c.thing->name),
                           "a chip with that fact", "give --usd-per-gpu-hour, or the fact in a catalogue of your own with --catalog"));
     };
-    if (q.ask.objective == plan::Objective::usd_per_mtok && !c.usd_per_s) return lacks("objective", "the price");
-    if (q.ask.objective == plan::Objective::tok_s_per_watt && !c.watts) return lacks("objective", "the power");
+    if (q.terms.objective == plan::Objective::usd_per_mtok && !c.usd_per_s) return lacks("objective", "the price");
+    if (q.terms.objective == plan::Objective::tok_s_per_watt && !c.watts) return lacks("objective", "the power");
     if ((s.has("limits.max_power") || s.has("limits.max_carbon")) && !c.watts) return lacks("limits.max_power", "the power");
     if (s.has("limits.max_capital") && !c.capital) return lacks("limits.max_capital", "the capital");
   }
@@ -119,7 +120,6 @@ Result<void> require_figures(const PlanQuestion& q) {
 
 Result<std::vector<serve::EnginePolicy>> policies_of(const Context& c, const Settings& s, const catalog::Thing& chip) {
   const catalog::Accelerator facts = catalog::accelerator(chip);
-  JEVONS_TRY(const catalog::Thing* memory, c.catalog.find(catalog::Section::efficiency, "engine-memory"));
   JEVONS_TRY(const auto seats, whole_numbers(s, "max_num_seqs", 1, 65536));
   JEVONS_TRY(const auto tokens, whole_numbers(s, "max_num_batched_tokens", 1, 1 << 20));
   std::vector<serve::EnginePolicy> out;
@@ -128,7 +128,7 @@ Result<std::vector<serve::EnginePolicy>> policies_of(const Context& c, const Set
     if (!engine) return fail(s.error("engine", engine.error().what, engine.error().expected));
     serve::EnginePolicy p =
         serve::defaults_of(*engine, facts.memory ? facts.memory->value.value() : 0, chip.name.find("a100") != std::string_view::npos);
-    p.host_constant = traffic::SimTime(memory->get<Seconds>("host_constant")->value.value() * double(traffic::kNsPerSecond));
+    JEVONS_TRY(p.host_constant, plan::host_constant(c.catalog, *engine));
     if (s.has("block_size")) p.block_size = std::int32_t(s.integer("block_size"));
     for (const int n : seats.empty() ? std::vector<int>{p.max_num_seqs} : seats) {
       for (const int t : tokens.empty() ? std::vector<int>{0} : tokens) {
@@ -144,45 +144,41 @@ Result<std::vector<serve::EnginePolicy>> policies_of(const Context& c, const Set
   return out;
 }
 
-struct Lengths {
-  traffic::ClassSpec users;
-  std::int32_t block = 0;
-  std::uint64_t seed = 1;
-};
-
-Result<traffic::Workload> workload(const Lengths& l, std::size_t rows, int concurrency) {
-  traffic::GenerateSpec spec;
-  spec.num_requests = rows;
-  spec.classes.push_back(l.users);
-  if (l.users.shared_prompt_tokens > 0) spec.block_tokens = l.block;
-  traffic::Workload w;
-  JEVONS_TRY(w.requests, traffic::generate(spec, {l.seed}));
-  if (concurrency > 0) w.load = traffic::ClosedLoad{.concurrency = std::int32_t(concurrency)};
-  return w;
-}
-
 Result<void> read_load(PlanQuestion& q) {
   const Settings& s = q.settings;
-  Lengths l;
-  l.seed = std::uint64_t(s.integer("seed"));
+  plan::Load l;
+  l.seed = {std::uint64_t(s.integer("seed"))};
   JEVONS_TRY(l.users.input, traffic::parse_law(s.text("workload.lengths"), s.number("workload.isl"), "workload.lengths"));
   JEVONS_TRY(l.users.output, traffic::parse_law(s.text("workload.lengths"), s.number("workload.osl"), "workload.lengths"));
   l.users.shared_prompt_tokens = std::int32_t(s.integer("workload.shared_system_prompt_length"));
+  l.prefix_hit_rate = s.number("workload.prefix_hit_rate");
+  l.warmup_rounds = int(s.integer("load.warmup_rounds"));
   for (const plan::Chip& chip : q.knobs.chips) {
-    for (const auto& p : chip.policies) l.block = std::max(l.block, p.block_size);
+    for (const auto& p : chip.policies) l.block_tokens = std::max(l.block_tokens, p.block_size);
   }
-  q.ask.equal_requests = s.text("workload.lengths") == "fixed";
-  q.ask.closed = !s.has("load.request_rate");
-  if (q.ask.closed) {
-    q.ask.workload = [l](int c) { return workload(l, traffic::benchmark_requests(std::max(1, c)), c); };
-    if (s.has("load.max_concurrency")) q.ask.max_concurrency = int(s.integer("load.max_concurrency"));
+  plan::Terms& t = q.terms;
+  t.equal_requests = s.text("workload.lengths") == "fixed";
+  t.closed = !s.has("load.request_rate");
+  q.max_context = std::int64_t(std::ceil(s.number("workload.isl"))) + std::int64_t(std::ceil(s.number("workload.osl"))) +
+                  l.users.shared_prompt_tokens;
+  if (l.prefix_hit_rate > 0 && l.users.shared_prompt_tokens > 0)
+    return fail(s.error("workload.prefix_hit_rate", "beside workload.shared_system_prompt_length", "one of the two: a prefix of each user's own, or one of all"));
+  if (t.closed) {
+    t.workload = [l](int c) { return plan::closed_load(l, std::max(1, c)); };
+    if (s.has("load.max_concurrency")) t.max_concurrency = int(s.integer("load.max_concurrency"));
   } else {
-    if (s.has("load.max_concurrency"))
-      return fail(s.error("load.max_concurrency", "beside load.request_rate", "one of the two: closed loop or open"));
+    for (const auto* path : {"load.max_concurrency", "load.warmup_rounds", "workload.prefix_hit_rate"}) {
+      if (s.has(path) && s.setting(path).file != "default")
+        return fail(s.error(path, "beside load.request_rate", "one of the two: closed loop or open"));
+    }
     l.users.arrivals.rate_per_s = s.number("load.request_rate");
     const auto rows = std::size_t(std::max(200.0, std::ceil(s.number("load.request_rate") * s.number("load.seconds"))));
-    q.ask.workload = [l, rows](int) { return workload(l, rows, 0); };
+    t.workload = [l, rows](int) { return plan::open_load(l, rows); };
   }
+  if (t.equal_requests) return {};
+  JEVONS_TRY(const traffic::Workload w, t.workload(t.closed ? 4096 : 0));  // the tables must hold the longest request that is drawn
+  for (std::size_t r = 0; r < w.requests.size(); ++r)
+    q.max_context = std::max(q.max_context, std::int64_t(w.requests.input_tokens[r]) + w.requests.output_tokens[r]);
   return {};
 }
 
@@ -197,7 +193,7 @@ Result<const catalog::Thing*> find_chip(const catalog::Catalog& catalog, const s
 }
 
 Result<PlanQuestion> read_plan(const Context& c) {
-  PlanQuestion q{.settings = Settings(c.settings.table())};
+  PlanQuestion q(c.settings.table());
   Settings& s = q.settings;
   if (!c.words.empty()) {
     JEVONS_TRY(const std::string yaml, read_file(c.words[0], 1u << 20));
@@ -207,16 +203,19 @@ Result<PlanQuestion> read_plan(const Context& c) {
   for (const auto* path : {"model", "accelerator", "workload.isl", "workload.osl"}) {
     if (!s.has(path)) return fail(s.error(path, "is missing", std::string(s.spec(path)->help), fmt::format("give {}", s.spec(path)->flag)));
   }
-  JEVONS_TRY(q.model, load_model(c.catalog, s.text("model")));
+  JEVONS_TRY(model::Model m, load_model(c.catalog, s.text("model")));
+  q.owned_model = std::make_shared<const model::Model>(std::move(m));
+  q.model = q.owned_model.get();
+  q.catalog = &c.catalog;
   if (s.spec("objective") != nullptr) {
     const auto objective = plan::parse_objective(s.text("objective"));
     if (!objective) return fail(s.error("objective", objective.error().what, objective.error().expected));
-    q.ask.objective = *objective;
+    q.terms.objective = *objective;
   }
-  JEVONS_CHECK(add_slo(s, "slo.ttft", plan::Slo::Metric::ttft, q.ask.slo));
-  JEVONS_CHECK(add_slo(s, "slo.tpot", plan::Slo::Metric::tpot, q.ask.slo));
-  JEVONS_CHECK(add_slo(s, "slo.e2e", plan::Slo::Metric::e2e, q.ask.slo));
-  if (q.ask.objective == plan::Objective::goodput_per_gpu && q.ask.slo.empty())
+  JEVONS_CHECK(add_slo(s, "slo.ttft", plan::Slo::Metric::ttft, q.terms.slo));
+  JEVONS_CHECK(add_slo(s, "slo.tpot", plan::Slo::Metric::tpot, q.terms.slo));
+  JEVONS_CHECK(add_slo(s, "slo.e2e", plan::Slo::Metric::e2e, q.terms.slo));
+  if (q.terms.objective == plan::Objective::goodput_per_gpu && q.terms.slo.empty())
     return fail(s.error("objective", "goodput without a limit", "at least one of --ttft, --tpot, --e2e"));
 
   plan::Knobs& k = q.knobs;
@@ -244,13 +243,14 @@ Result<PlanQuestion> read_plan(const Context& c) {
     if (!routing) return fail(s.error("router", routing.error().what, routing.error().expected));
     k.routings.push_back(*routing);
   }
+  if (s.number("workload.prefix_hit_rate") > 0 && s.setting("router").file == "default") k.routings = {serve::Routing::prefix_aware};
   if (s.has("replicas")) k.replicas = int(s.integer("replicas"));
   const std::string& split = s.text("disaggregation");
   k.split = split == "none" ? plan::Split::none : split == "only" ? plan::Split::only : plan::Split::allowed;
   if (s.boolean("handover.overlapped")) {
     if (k.split == plan::Split::none)
       return fail(s.error("handover.overlapped", "has no effect without disaggregation", "--disaggregation allowed or only"));
-    k.overlapped_layers = q.model.layers();
+    k.overlapped_layers = q.model->layers();
   }
   k.utilization = s.number("limits.gpu_memory_utilization");
 
@@ -266,12 +266,11 @@ Result<PlanQuestion> read_plan(const Context& c) {
     b.kg_per_joule = s.number("limits.carbon_intensity") / 1e3 / 3.6e6;
   }
   JEVONS_CHECK(read_load(q));
-  q.ask.catalog = &c.catalog;
-  q.ask.threads = int(s.integer("search.threads"));
-  q.ask.gap = s.number("search.gap");
-  q.ask.max_simulated = s.number("search.effort");
-  q.ask.stop = c.stop;
-  q.ask.progress = c.progress;
+  q.terms.threads = int(s.integer("search.threads"));
+  q.terms.gap = s.number("search.gap");
+  q.terms.max_simulated = s.number("search.effort");
+  q.terms.stop = c.stop;
+  q.terms.progress = c.progress;
   return q;
 }
 

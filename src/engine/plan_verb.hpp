@@ -1,7 +1,7 @@
 #pragma once
 // jevons plan: its options, and the function that answers it.
 #include "engine/verb.hpp"
-#include "plan/space.hpp"
+#include "plan/question.hpp"
 
 namespace jevons::engine {
 
@@ -12,13 +12,11 @@ Result<Outcome> run_plan(Context& context);
 /// A plan of several tenants. Errors: bad input.
 Result<Outcome> run_tenants(Context& context, const Settings& settings);
 
-/// A plan's question as values, and what they point to.
-struct PlanQuestion {
+/// A plan's question, and what it points to.
+struct PlanQuestion : plan::Question {
+  explicit PlanQuestion(std::span<const OptionSpec> options) : settings(options) {}
   Settings settings;
-  model::Model model;
-  plan::Knobs knobs;
-  plan::Budget budget;
-  plan::Ask ask;                      // without choices and shapes, which come from the space
+  std::shared_ptr<const model::Model> owned_model;
   std::vector<std::string> unpriced;  // why a chip has no price, power or capital
   std::shared_ptr<void> chip_files;   // keeps what was read from chip files
 };

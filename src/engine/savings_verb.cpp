@@ -8,12 +8,12 @@
 #include "base/units.hpp"
 #include "engine/plan_verb.hpp"
 #include "savings/published.hpp"
-#include "savings/replanned.hpp"
+#include "savings/ledger.hpp"
 
 namespace jevons::engine {
 namespace {
 
-const report::Origin kLedger{"simulated", "savings::replanned_ledger: plan::search for every combination, then Shapley", "docs/planner.md"};
+const report::Origin kLedger{"simulated", "savings::ledger: plan::search for every combination, then Shapley", "docs/planner.md"};
 const report::Origin kLmdi{"derived", "savings::lmdi over the factors of both ends", "docs/planner.md; Ang, Energy Policy 33(7), 2005"};
 
 report::Cell maybe(const std::optional<double>& v) { return v ? report::Cell(*v) : report::Cell(std::monostate{}); }
@@ -36,14 +36,14 @@ struct LedgerRow {
   std::optional<double> share, bytes;
   const savings::World* world;
 };
-std::vector<LedgerRow> rows_of(const savings::ReplannedLedger& l) {
+std::vector<LedgerRow> rows_of(const savings::Ledger& l) {
   std::vector<LedgerRow> out{{"all on", "-", {}, {}, &l.all_on}};
   for (const auto& s : l.shares) out.push_back({s.what.name, s.what.off, s.usd, std::exp(s.log_bytes), &s.without});
   out.push_back({"all off", "-", {}, {}, &l.all_off});
   return out;
 }
 
-report::Table ledger_table(const savings::ReplannedLedger& l) {
+report::Table ledger_table(const savings::Ledger& l) {
   report::Table t{"ledger",
                   "Techniques: share of the saving, and each world without one at its own best deployment",
                   {{"technique", "technique", "{}", {}},
@@ -60,7 +60,7 @@ report::Table ledger_table(const savings::ReplannedLedger& l) {
   for (const auto& r : rows_of(l)) {
     std::vector<report::Cell> cells{r.name, maybe(r.share), maybe(r.bytes)};
     if (const auto& b = r.world->best) {
-      cells.insert(cells.end(), {b->usd_per_mtok, b->cache_bytes_per_user / 1073741824.0, b->hbm_bytes_per_token / 1e9,
+      cells.insert(cells.end(), {b->usd_per_mtok, r.world->bytes_per_user / 1073741824.0, b->hbm_bytes_per_token / 1e9,
                                  b->joules_per_token > 0 ? report::Cell(b->joules_per_token) : report::Cell()});
     } else {
       cells.resize(7);
@@ -73,7 +73,7 @@ report::Table ledger_table(const savings::ReplannedLedger& l) {
   return t;
 }
 
-report::Table deployment_table(const savings::ReplannedLedger& l) {
+report::Table deployment_table(const savings::Ledger& l) {
   report::Table t{"deployments",
                   "What would be run without each",
                   {{"technique", "without", "{}", {}},
@@ -93,7 +93,7 @@ report::Table deployment_table(const savings::ReplannedLedger& l) {
   return t;
 }
 
-report::Table factor_table(const savings::ReplannedLedger& l) {
+report::Table factor_table(const savings::Ledger& l) {
   report::Table t{"factors",
                   "The same difference by factors (LMDI, no residual): from all off to all on",
                   {{"split", "split", "{}", {}},
@@ -115,7 +115,7 @@ report::Table factor_table(const savings::ReplannedLedger& l) {
   return t;
 }
 
-report::Table theta_table(const std::vector<savings::Elasticity>& all) {
+report::Table theta_table(const std::vector<std::optional<double>>& all) {
   const report::Origin origin{"simulated", "ln ratio of optimal $/Mtok over ln ratio of the input, +-10 %, planned anew",
                               "docs/planner.md"};
   report::Table t{"theta",
@@ -126,9 +126,10 @@ report::Table theta_table(const std::vector<savings::Elasticity>& all) {
                   {},
                   {},
                   true};
-  for (const auto& e : all) {
-    const auto theta = e.of == "KV bytes" && e.value ? savings::rebound_threshold(*e.value) : std::nullopt;
-    t.rows.push_back({e.of, maybe(e.value), maybe(theta)});
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto input = savings::Input(i);
+    const auto threshold = input == savings::Input::cache_bytes && all[i] ? savings::rebound_threshold(*all[i]) : std::nullopt;
+    t.rows.push_back({std::string(savings::name(input)), maybe(all[i]), maybe(threshold)});
   }
   return t;
 }
@@ -220,27 +221,19 @@ std::span<const OptionSpec> savings_options() {
 Result<Outcome> run_savings(Context& c) {
   JEVONS_TRY(PlanQuestion q, read_plan(c));
   const Settings& s = q.settings;
-  savings::Frame f;
-  f.catalog = &c.catalog;
-  f.model = &q.model;
-  f.knobs = q.knobs;
-  f.budget = q.budget;
-  f.ask = std::move(q.ask);
-  f.isl = s.number("workload.isl") + s.number("workload.shared_system_prompt_length");
-  f.osl = s.number("workload.osl");
-  f.max_context = std::int64_t(f.isl + f.osl);
-  if (!f.ask.equal_requests) return fail(s.error("workload.lengths", "is drawn", "fixed lengths: worlds are compared at one context"));
-  for (const auto& chip : f.knobs.chips) {
+  const savings::Frame f{q, s.number("workload.isl") + s.number("workload.shared_system_prompt_length"), s.number("workload.osl")};
+  if (!q.terms.equal_requests) return fail(s.error("workload.lengths", "is drawn", "fixed lengths: worlds are compared at one context"));
+  for (const auto& chip : q.knobs.chips) {
     if (!chip.usd_per_s)
       return fail(s.error("accelerator", fmt::format("the price of {} is not known", chip.thing->name), "a chip with a price",
                           "give --usd-per-gpu-hour"));
   }
   const auto levers = savings::levers_in_use(f);
-  JEVONS_TRY(const savings::ReplannedLedger l, savings::replanned_ledger(f, levers));
+  JEVONS_TRY(const savings::Ledger l, savings::ledger(f, levers));
   Outcome o;
   auto& d = o.document;
   d.version = std::string(version());
-  d.title = fmt::format("{}: what each technique saves on {}, deployments chosen anew", q.model.name, f.knobs.chips.front().thing->name);
+  d.title = fmt::format("{}: what each technique saves on {}, deployments chosen anew", q.model->name, q.knobs.chips.front().thing->name);
   if (!l.all_on.best) {
     o.answer = Answer::no;
     d.answer = {{"Infeasible", fmt::format("with all techniques on: {}", l.all_on.why_not)}};
@@ -260,9 +253,13 @@ Result<Outcome> run_savings(Context& c) {
   d.tables.push_back(deployment_table(l));
   d.tables.push_back(factor_table(l));
   if (s.boolean("theta")) {
-    JEVONS_TRY(const auto theta, savings::elasticities(f));
+    std::vector<std::optional<double>> theta;
+    for (int i = 0; i < savings::kInputs; ++i) {
+      JEVONS_TRY(const auto e, savings::elasticity(f, savings::Input(i)));
+      theta.push_back(e);
+      d.values.push_back({"theta." + key_of(savings::name(savings::Input(i))), "", "", e, kLedger});
+    }
     d.tables.push_back(theta_table(theta));
-    for (const auto& e : theta) d.values.push_back({"theta." + key_of(e.of), "", "", e.value, kLedger});
   }
   JEVONS_TRY(report::Table published, published_table(c.catalog));
   d.tables.push_back(std::move(published));

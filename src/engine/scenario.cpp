@@ -14,13 +14,6 @@ namespace {
 
 constexpr std::size_t kScenarioLimit = 1u << 20;
 
-std::optional<int> whole(const Settings& s, std::string_view path) {
-  return s.has(path) ? std::optional<int>(int(s.integer(path))) : std::nullopt;
-}
-std::optional<double> seconds(const Settings& s, std::string_view path_in_ms) {
-  return s.has(path_in_ms) ? std::optional<double>(s.number(path_in_ms) / 1e3) : std::nullopt;
-}
-
 Result<void> require(const Settings& s, std::string_view path, const std::string& file) {
   if (s.has(path)) return {};
   const OptionSpec* o = s.spec(path);
@@ -64,24 +57,20 @@ Result<Scenario> read_scenario(const Context& context) {
   JEVONS_TRY(sc.skipped_rows, take_trace(s));
   for (const auto* path : {"model", "accelerator", "workload.isl", "workload.osl"}) JEVONS_CHECK(require(s, path, sc.file));
   sc.title = s.has("title") ? s.text("title") : s.text("model") + " on " + s.text("accelerator");
-  auto& w = sc.workload;
-  w.isl = s.number("workload.isl");
-  w.osl = s.number("workload.osl");
-  w.prefix_hit_rate = s.number("workload.prefix_hit_rate");
-  w.chunk = s.number("limits.max_num_batched_tokens");
-  w.draft_tokens = s.number("speculation.draft_tokens");
+  sc.isl = s.number("workload.isl");
+  sc.osl = s.number("workload.osl");
+  const auto drafts = s.integer("speculation.draft_tokens");
   if (s.has("speculation.acceptance_length")) {
-    w.tokens_per_step = s.number("speculation.acceptance_length");
-    if (w.tokens_per_step > w.draft_tokens + 1) {
+    if (s.number("speculation.acceptance_length") > double(drafts + 1)) {
       return fail(s.error("speculation.acceptance_length",
-                          fmt::format("{} tokens a step from {} draft tokens", w.tokens_per_step, w.draft_tokens),
+                          fmt::format("{} tokens a step from {} draft tokens", s.number("speculation.acceptance_length"), drafts),
                           "at most the draft tokens and one", "raise speculation.draft_tokens"));
     }
-  } else if (w.draft_tokens > 0) {
+  } else if (drafts > 0) {
     return fail(s.error("speculation.draft_tokens", "is set without an acceptance length", "speculation.acceptance_length as measured",
                         "MTP with one draft token reaches 1.8 to 1.9"));
   }
-  sc.context = s.has("workload.context") ? s.integer("workload.context") : std::int64_t(w.isl + w.osl);
+  sc.context = s.has("workload.context") ? s.integer("workload.context") : std::int64_t(sc.isl + sc.osl);
   sc.request_rate = s.has("workload.request_rate") ? s.number("workload.request_rate") : 0;
   sc.compare_with = s.has("savings.compare_with") ? s.text("savings.compare_with") : "";
   const std::string& basis = s.text("cost.basis");
@@ -89,15 +78,6 @@ Result<Scenario> read_scenario(const Context& context) {
   if (s.number("market.elasticity_low") > s.number("market.elasticity_high")) {
     return fail(s.error("market.elasticity_low", "is above market.elasticity_high", "low <= high"));
   }
-  auto& l = sc.limits;
-  l.ttft_s = seconds(s, "slo.ttft");
-  l.tpot_s = seconds(s, "slo.tpot");
-  l.max_num_seqs = s.number("limits.max_num_seqs");
-  l.tp = whole(s, "placement.tp");
-  l.pp = whole(s, "placement.pp");
-  l.dp = whole(s, "placement.dp");
-  l.ep = whole(s, "placement.ep");
-  l.max_accelerators = whole(s, "limits.max_accelerators").value_or(0);  // 0: the scale-up domain, filled in when the chip is known
   return sc;
 }
 

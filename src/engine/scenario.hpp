@@ -5,7 +5,8 @@
 #include <string>
 
 #include "engine/verb.hpp"
-#include "savings/ledger.hpp"
+#include "step/placement.hpp"
+#include "cost/gpu_hour.hpp"
 
 namespace jevons::engine {
 
@@ -19,8 +20,7 @@ struct Scenario {
   double request_rate = 0;         // 0: not given
   std::string compare_with;        // "" when none
   cost::Basis basis = cost::Basis::owner;
-  serve::Workload workload;
-  plan::Limits limits;
+  double isl = 0, osl = 0;  // tokens of a request
 };
 /// Reads the scenario file (words[0], if any), lays flags over it and checks what belongs together.
 Result<Scenario> read_scenario(const Context& context);

@@ -171,6 +171,10 @@ constexpr OptionSpec kScenario[] = {
      .high = 1,
      .help = "share of paid hours at which the fleet serves at the planned load"},
 
+    {.path = "savings.ledger",
+     .type = T::boolean,
+     .fallback = "true",
+     .help = "plan every combination of the techniques in use, 2^n of them, and share the saving out; false: a quicker page"},
     {.path = "savings.compare_with", .type = T::text, .help = "model whose cache and work the first lines compare with"},
 
     {.path = "market.elasticity_low",

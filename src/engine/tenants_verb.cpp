@@ -50,19 +50,13 @@ Result<std::optional<std::string>> put_unit(Context& c, const Settings& given, p
   one.settings.lay_over(given);
   JEVONS_CHECK(one.settings.set("model", t.model, "--tenant"));
   JEVONS_TRY(PlanQuestion q, read_plan(one));
-  if (t.batch) q.ask.slo.clear();
-  const auto context =
-      std::int64_t(given.number("workload.isl") + given.number("workload.osl") + given.number("workload.shared_system_prompt_length"));
-  JEVONS_TRY(plan::Space space, plan::space_of(c.catalog, q.model, q.knobs, q.budget, q.ask.closed, context, q.ask.threads));
-  q.ask.choices = std::move(space.choices);
-  q.ask.shapes = std::move(space.shapes);
-  if (q.ask.shapes.empty()) return std::optional<std::string>{};
-  JEVONS_TRY(const plan::Search found, plan::search(q.ask));
-  if (!found.best) return std::optional<std::string>{};
-  const plan::Shape& shape = q.ask.shapes[found.points[*found.best].shape];
-  t.unit_rps = found.points[*found.best].metrics.requests_per_s;
+  if (t.batch) q.terms.slo.clear();
+  JEVONS_TRY(const plan::Answer a, plan::answer(q));
+  if (a.best() == nullptr) return std::optional<std::string>{};
+  const plan::Shape& shape = a.shape(*a.best());
+  t.unit_rps = a.best()->metrics.requests_per_s;
   t.unit_accelerators = shape.accelerators;
-  return std::optional<std::string>{shape_name(q.ask, shape)};
+  return std::optional<std::string>{shape_name(a.ask, shape)};
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ namespace {
 Result<Outcome> run_scenario(Context& c) {
   JEVONS_TRY(const auto answers, evaluate(c));
   Outcome o;
-  o.answer = answers->plan.status == plan::Status::optimal ? Answer::yes : Answer::no;
+  o.answer = answers->feasible() ? Answer::yes : Answer::no;
   o.document = page_of(*answers);
   return o;
 }

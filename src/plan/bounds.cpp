@@ -1,7 +1,9 @@
 #include "plan/bounds.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <unordered_map>
 
 namespace jevons::plan {
 namespace {
@@ -46,27 +48,57 @@ Line attention_line(const step::StepForm& form, int batch, std::int64_t least, s
 
 }  // namespace
 
+std::size_t uncounted(const traffic::Workload& w) {
+  const auto* closed = std::get_if<traffic::ClosedLoad>(&w.load);
+  return closed == nullptr ? 0 : std::min(closed->uncounted, w.requests.size() - 1);
+}
+
+traffic::Workload leading_rows(traffic::Workload w, std::size_t n) {
+  traffic::Requests& q = w.requests;
+  q.arrival.resize(n);
+  q.input_tokens.resize(n);
+  q.output_tokens.resize(n);
+  if (!q.tenant.empty()) q.tenant.resize(n);
+  if (!q.adapter.empty()) q.adapter.resize(n);
+  if (q.prefix.known()) {
+    q.prefix.offset.resize(n + 1);
+    q.prefix.run.resize(q.prefix.offset.back());
+  }
+  return w;
+}
+
 Demand demand_of(const traffic::Workload& w) {
   const traffic::Requests& q = w.requests;
+  const std::size_t first = uncounted(w);
+  // Equal leading blocks of two requests are runs with equal first blocks: what no other request has cannot be found.
+  std::unordered_map<traffic::BlockId, int> requests_with;
+  for (traffic::RequestId r = 0; q.prefix.known() && r < q.size(); ++r) {
+    for (const auto& run : q.prefix.of(r)) ++requests_with[run.first];
+  }
+  const auto most_found = [&](traffic::RequestId r) {
+    double blocks = 0;
+    for (const auto& run : q.prefix.of(r)) {
+      if (requests_with[run.first] < 2) break;
+      blocks += run.count;
+    }
+    return std::min(q.input_tokens[r] - 1.0, q.prefix.block_tokens * blocks);  // the last token is always computed
+  };
   Demand d;
-  d.requests = double(q.size());
-  d.input_least = *std::min_element(q.input_tokens.begin(), q.input_tokens.end());
+  d.requests = double(q.size() - first);
+  d.burst = first == 0;
+  d.input_least = *std::min_element(q.input_tokens.begin() + std::ptrdiff_t(first), q.input_tokens.end());
   d.equal = true;
   d.fresh_least = 1e300;
-  for (traffic::RequestId r = 0; r < q.size(); ++r) {
-    double input = q.input_tokens[r], shared = 0;
-    if (q.prefix.known()) {  // whatever may be found is taken to be found, but for the last token
-      shared = std::min(input - 1, double(q.prefix.block_tokens) * std::floor(input / q.prefix.block_tokens));
-      d.cached = std::max(d.cached, std::int64_t(shared));
-    }
-    const double out = q.output_tokens[r] - 1;
+  for (auto r = traffic::RequestId(first); r < q.size(); ++r) {
+    const double input = q.input_tokens[r], shared = q.prefix.known() ? std::floor(most_found(r)) : 0, out = q.output_tokens[r] - 1;
+    d.cached = std::max(d.cached, std::int64_t(shared));
     d.fresh += input - shared;
     d.fresh_least = std::min(d.fresh_least, input - shared);
     d.input += input;
     d.decodes += out;
     d.excess += out * (input - double(d.input_least));
     d.squares += out * out;
-    d.equal = d.equal && q.input_tokens[r] == q.input_tokens[0] && q.output_tokens[r] == q.output_tokens[0];
+    d.equal = d.equal && q.input_tokens[r] == q.input_tokens[first] && q.output_tokens[r] == q.output_tokens[first];
   }
   for (double* sum : {&d.fresh, &d.input, &d.decodes, &d.excess, &d.squares}) *sum /= d.requests;
   d.decodes_most = d.decodes;
@@ -83,13 +115,10 @@ ReplicaBound::ReplicaBound(const Replica& replica, const Demand& demand, serve::
   const double fresh = role == serve::Role::decode ? 0 : demand.fresh;
   if (role == serve::Role::decode) demand_.fresh = 0;
 
-  // Blocks: every decoding sequence holds its whole prompt, where none of it is shared.
-  most_decodes_ = seats;
-  if (demand.cached == 0) {
-    const auto pool = replica.pool(1);
-    const std::int64_t each = (demand.input_least + policy.block_size - 1) / policy.block_size;
-    most_decodes_ = int(std::clamp<std::int64_t>(pool.blocks / std::max<std::int64_t>(1, each), 1, seats));
-  }
+  // Blocks: every decoding sequence holds what it shares with no other.
+  const std::int64_t own = std::max<std::int64_t>(0, demand.input_least - demand.cached);
+  const std::int64_t each = demand.cached == 0 ? (own + policy.block_size - 1) / policy.block_size : own / policy.block_size;
+  most_decodes_ = int(std::clamp<std::int64_t>(replica.pool(1).blocks / std::max<std::int64_t>(1, each), 1, seats));
   Line line{1e300, 1e300};
   const std::int64_t most = replica.design().max_context;
   for (int b = 1; b <= most_decodes_; ++b) {
@@ -120,9 +149,11 @@ ReplicaBound::ReplicaBound(const Replica& replica, const Demand& demand, serve::
     rest_[std::size_t(m)] = std::min(rest_[std::size_t(m) + 1], seconds(form.base_time(m) - form.token_time(m)));
   }
   rest_[0] = 0;
-  prefill_ = (fresh * (per_token / ranks + shared_per_token) + prompt_attention / ranks) * kRounding;
+  const double floor = seconds(form.prefill_floor());  // of every step with prompt tokens
+  prefill_ = std::max(fresh * (per_token / ranks + shared_per_token) + prompt_attention / ranks, fresh / room / ranks * floor) * kRounding;
   const double host = double(policy.host_constant) * 1e-9;
-  first_token_ = fresh > 0 ? (host + demand.fresh_least * per_token + least_attention) * kRounding : 0;
+  const double alone = std::max(demand.fresh_least * per_token + least_attention, std::ceil(demand.fresh_least / room) * floor);
+  first_token_ = fresh > 0 ? (host + alone) * kRounding : 0;
   decode_ = (steps_ * (seconds(form.base_time(1)) + attention_) + growth) * kRounding;
 }
 
@@ -149,14 +180,20 @@ std::vector<ReplicaBound::Corner> ReplicaBound::corners(int decodes) const {
     if (demand_.fresh <= 0) return;
     const double here = (low == 0 ? 0 : rest_[std::size_t(low)]) + attention;
     const double shared_decodes = ranks > 1 ? seconds(form.shared_time(most)) : 0;
+    const double floor = seconds(form.prefill_floor());
     int from = 1;  // prompt tokens of a rank in the mean, rounded up
     for (std::size_t j = 0; j < hull_.size(); ++j) {
       while (from <= hull_[j].first - low) {
-        const int to = ranks > 1 ? std::min(hull_[j].first - low, std::max(from, from + from / 10)) : hull_[j].first - low;
+        int to = ranks > 1 ? std::min(hull_[j].first - low, std::max(from, from + from / 10)) : hull_[j].first - low;
         double shared = 0;
         if (ranks > 1) shared = std::max(0.0, seconds(form.shared_time(least + ranks * (from - 1) + 1)) - shared_decodes);
-        put(double(ranks) * from, here + hull(j, low + from) + shared);
-        if (to > from) put(double(ranks) * to, here + hull(j, low + to) + shared);
+        const auto at = [&](int n) { return here + hull(j, low + n) + shared; };
+        if (at(from) < floor && at(to) > floor) {  // an interval ends where its steps outgrow the floor
+          const double part = (floor - at(from)) / (at(to) - at(from));
+          to = std::clamp(from + int(part * (to - from)), from, to - 1);
+        }
+        put(double(ranks) * from, std::max(floor, at(from)));
+        if (to > from) put(double(ranks) * to, std::max(floor, at(to)));
         from = to + 1;
       }
     }
@@ -170,46 +207,81 @@ std::vector<ReplicaBound::Corner> ReplicaBound::corners(int decodes) const {
   return out;
 }
 
-// The largest price a of a decode so that every step takes at least a·(decodes + prompt_price·prompt) − slack_price·decodes·(T − limit).
-double ReplicaBound::rate(const std::vector<Corner>& corners, double prompt_price, double slack_price, double limit) const {
-  double a = 1e300;
-  for (const Corner& c : corners) {
-    const double work = c.decodes + prompt_price * c.prompt;
-    a = std::min(a, (c.seconds + slack_price * c.decodes * (c.seconds - limit)) / work);
+// The linear programme behind work bounds: steps x >= 0 of the corners' kinds, of least total time, that do the decodes and prompt tokens of a
+// request and keep the limit: min Σ x·T subject to Σ x·b >= decodes, Σ x·p >= fresh, Σ x·b·(limit − T) >= 0. Its dual prices, by the revised
+// simplex method from an artificial basis. Source: Dantzig, "Linear Programming and Extensions", 1963, chapter 9.
+ReplicaBound::Prices ReplicaBound::best_prices(const std::vector<Corner>& corners, double decodes, double limit) const {
+  using Row = std::array<double, 3>;
+  const bool limited = limit > 0;
+  const auto column = [&](const Corner& c) { return Row{c.decodes, c.prompt, limited ? c.decodes * (limit - c.seconds) : 0}; };
+  constexpr double kLarge = 1e6;  // seconds of one unit that no step does: far above what any step takes for it
+  const double tiny = limited ? 1e-9 * decodes * limit : 0;  // keeps pivots from standing still
+  Row cost{kLarge, kLarge, limited ? kLarge : 0}, level{decodes, demand_.fresh, tiny}, price{};
+  std::array<Row, 3> inverse{Row{1, 0, 0}, Row{0, 1, 0}, Row{0, 0, 1}};
+  for (int round = 0; round < 100; ++round) {
+    for (std::size_t i = 0; i < 3; ++i) price[i] = cost[0] * inverse[0][i] + cost[1] * inverse[1][i] + cost[2] * inverse[2][i];
+    double most = 1e-7, entering_cost = 0;  // saved by the entering column, of its own time
+    Row entering{};
+    bool found = false;
+    for (const Corner& c : corners) {
+      const Row a = column(c);
+      const double saved = (price[0] * a[0] + price[1] * a[1] + price[2] * a[2]) / c.seconds - 1;
+      if (saved > most) most = saved, entering = a, entering_cost = c.seconds, found = true;
+    }
+    for (std::size_t i = 0; i < 3 && !found; ++i) {  // doing more than is asked
+      if (price[i] < -1e-12) entering = {}, entering[i] = -1, entering_cost = 0, found = true;
+    }
+    if (!found) break;
+    Row step{};
+    for (std::size_t i = 0; i < 3; ++i) step[i] = inverse[i][0] * entering[0] + inverse[i][1] * entering[1] + inverse[i][2] * entering[2];
+    std::size_t out = 3;
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (step[i] > 1e-13 && (out == 3 || level[i] * step[out] < level[out] * step[i])) out = i;
+    }
+    if (out == 3) break;
+    const double theta = level[out] / step[out];
+    for (double& x : inverse[out]) x /= step[out];
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (i == out) continue;
+      level[i] = std::max(0.0, level[i] - theta * step[i]);
+      for (std::size_t k = 0; k < 3; ++k) inverse[i][k] -= step[i] * inverse[out][k];
+    }
+    level[out] = theta;
+    cost[out] = entering_cost;
   }
-  return a;
+  return {std::max(0.0, price[0]), std::max(0.0, price[1]), limited ? std::max(0.0, price[2]) : 0};
+}
+
+// What any prices prove (weak duality): scaled so that no step costs less than its work is worth.
+double ReplicaBound::value(const std::vector<Corner>& corners, const Prices& p, double decodes, double limit) const {
+  double least = 1e300;
+  for (const Corner& c : corners) {
+    const double worth = p.decode * c.decodes + p.prompt * c.prompt;
+    if (worth > 0) least = std::min(least, (c.seconds + p.slack * c.decodes * (c.seconds - limit)) / worth);
+  }
+  return least < 1e300 ? least * (p.decode * decodes + p.prompt * demand_.fresh) : 0;
+}
+
+int ReplicaBound::decodes_within(double tpot_s) const {
+  int low = 1, high = most_decodes_;
+  while (low < high) {
+    const int m = (low + high + 1) / 2;
+    const double step = seconds(replica_.form().base_time(m)) + attention_ * m;
+    (step <= tpot_s * replica_.yield() ? low : high) = step <= tpot_s * replica_.yield() ? m : m - 1;
+  }
+  return low;
 }
 
 double ReplicaBound::work_s(int decodes, const std::optional<TpotLimit>& limit) const {
   const int b = std::clamp(decodes, 1, most_decodes_);
   if (role_ == serve::Role::prefill) return prefill_;
   const auto all = corners(b);
-  const bool limited = limit && demand_.equal && steps_ > 0;
-  const double share = limited ? std::min(1.0, limit->share) : 1;
-  const double step_limit = limited ? limit->seconds * replica_.yield() : 0;
-  const double fresh = demand_.fresh;
-  // Any pair of prices is a bound (weak duality): take good ones, by steps on a grid that shrinks.
-  const auto value = [&](double log_price, double log_slack, bool slack) {
-    const double price = fresh > 0 ? std::exp(log_price) : 0, s = slack ? std::exp(log_slack) : 0;
-    return rate(all, price, s, step_limit) * (steps_ * (slack ? share : 1.0) + price * fresh);
-  };
-  double best = 0;
-  for (const bool slack : {false, true}) {
-    if (slack && !limited) break;
-    double p = std::log(0.2), s = std::log(0.01), here = value(p, s, slack);
-    for (double width = 1.6; width > 0.04; width *= 0.5) {
-      for (int round = 0; round < 4; ++round) {
-        bool moved = false;
-        for (const auto& [dp, ds] : {std::pair{width, 0.0}, {-width, 0.0}, {0.0, width}, {0.0, -width}, {width, width}, {-width, -width}}) {
-          if ((dp != 0 && fresh <= 0) || (ds != 0 && !slack)) continue;
-          if (const double v = value(p + dp, s + ds, slack); v > here) p += dp, s += ds, here = v, moved = true;
-        }
-        if (!moved) break;
-      }
-    }
-    best = std::max(best, here);
+  double best = value(all, best_prices(all, steps_, 0), steps_, 0);
+  if (limit && demand_.equal && steps_ > 0) {
+    const double keeping = steps_ * std::min(1.0, limit->share), step_limit = limit->seconds * replica_.yield();
+    best = std::max(best, value(all, best_prices(all, keeping, step_limit), keeping, step_limit));
   }
-  if (fresh > 0) best = std::max(best, prefill_ - fixed_work_);
+  if (demand_.fresh > 0) best = std::max(best, prefill_ - fixed_work_);
   return std::max(0.0, best + fixed_work_) * kRounding;
 }
 

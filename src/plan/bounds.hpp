@@ -8,7 +8,12 @@
 
 namespace jevons::plan {
 
-/// What requests ask for, all of a workload together.
+/// Leading rows of a closed load that are left out of the statistics.
+std::size_t uncounted(const traffic::Workload& workload);
+/// The first n requests of a load without sessions.
+traffic::Workload leading_rows(traffic::Workload workload, std::size_t n);
+
+/// What the counted requests of a workload ask for, all together.
 struct Demand {
   double requests = 0;
   double fresh = 0, fresh_least = 0;  // prompt tokens that must be computed: mean, least of one request
@@ -20,6 +25,7 @@ struct Demand {
   double squares = 0;                 // (output tokens after the first)², mean
   double decodes_most = 0;            // as decodes; of several workloads the most
   bool equal = false;                 // all requests alike: limits on TPOT then bound throughput
+  bool burst = true;                  // the first requests of a closed load come at once, and count
 };
 Demand demand_of(const traffic::Workload& workload);
 
@@ -40,6 +46,8 @@ class ReplicaBound {
   double prefill_s() const { return prefill_; }
   /// Sequences that decode at a time on one attention rank, at most.
   int most_decodes() const { return most_decodes_; }
+  /// The most of them whose steps alone take at most this long a token; at least 1.
+  int decodes_within(double tpot_s) const;
   /// Engine seconds per request, however steps are composed, with at most `decodes` sequences decoding at a time on a rank in the mean.
   /// With a limit: of those schedules that keep it.
   double work_s(int decodes, const std::optional<TpotLimit>& limit = {}) const;
@@ -48,7 +56,11 @@ class ReplicaBound {
   struct Corner {  // of the region of possible steps
     double decodes, prompt, seconds;
   };
-  double rate(const std::vector<Corner>& corners, double prompt_price, double slack_price, double limit) const;
+  struct Prices {  // of a decode, of a prompt token, and of a decode's share in what a limit on TPOT leaves
+    double decode = 0, prompt = 0, slack = 0;
+  };
+  Prices best_prices(const std::vector<Corner>& corners, double decodes, double limit) const;
+  double value(const std::vector<Corner>& corners, const Prices& p, double decodes, double limit) const;
   std::vector<Corner> corners(int decodes) const;
 
   const Replica& replica_;

@@ -9,6 +9,7 @@ Result<std::unique_ptr<Replica>> Replica::build(const catalog::Catalog& catalog,
   r->design_ = design;
   r->subject_ = *design.subject;
   r->design_.subject = &r->subject_;
+  r->subject_.engine = serve::name(design.policy.engine);
   const auto& policy = design.policy;
   const int step_tokens = std::max(policy.max_num_batched_tokens, policy.chunk);
   JEVONS_TRY(r->subject_.reserve, serve::engine_reserve(catalog, step_tokens));
@@ -20,13 +21,17 @@ Result<std::unique_ptr<Replica>> Replica::build(const catalog::Catalog& catalog,
   const std::int64_t one = grown + serve::capped_blocks(r->blocks_.capped, design.max_context);
   r->sequences_ = r->blocks_.blocks / std::max<std::int64_t>(1, one);
   if (!r->fits()) return r;
-  step::FormOptions o{.max_batch = policy.max_num_seqs, .max_tokens = step_tokens, .max_context = design.max_context};
+  step::FormOptions o{.max_batch = policy.max_num_seqs, .max_tokens = step_tokens, .max_context = design.max_context, .prefill_floor = r->time_->prefill_floor()};
   if (design.draft_tokens > 0) {
     o.tokens_per_sequence = design.draft_tokens + 1;
     o.unit = r->unit_ = 100;
     r->step_tokens_ = std::int32_t(std::lround(design.acceptance_length * r->unit_));
   }
   r->form_ = step::form_of(*r->time_, o);
+  // One network port an accelerator; a rank has those of its tensor-parallel group.
+  JEVONS_TRY(const catalog::Thing* fleet, catalog.find(catalog::Section::efficiency, "serving-fleet"));
+  const auto& wire = r->subject_.chip.scaleout_bandwidth;
+  if (wire) r->link_ = wire->value.value() * *fleet->number("link_fraction") * design.placement.tp * design.placement.pp;
   return r;
 }
 
@@ -41,8 +46,7 @@ serve::Pool Replica::pool(int replicas, serve::Role role) const {
   p.ranks = design_.placement.dp;
   p.capped = blocks_.capped;
   p.role = role;
-  const auto& wire = subject_.chip.scaleout_bandwidth;  // one network port an accelerator; a rank has those of its tensor-parallel group
-  p.link_bytes_per_s = wire ? wire->value.value() * design_.placement.tp * design_.placement.pp : 0;
+  p.link_bytes_per_s = link_;
   return p;
 }
 

@@ -48,6 +48,7 @@ class Replica {
   std::int64_t sequences_ = 0;
   std::optional<step::StepForm> form_;
   std::int32_t unit_ = 1, step_tokens_ = 1;
+  double link_ = 0;  // network of one rank, bytes/s each way; 0: not known
 };
 
 }  // namespace jevons::plan

@@ -34,7 +34,7 @@ double latency(const Slo& limit, const serve::Simulation& sim, const traffic::Wo
   const serve::Outcomes& o = sim.outcomes;
   const traffic::Requests& q = w.requests;
   std::vector<double> v;
-  for (std::size_t r = 0; r < q.size(); ++r) {
+  for (std::size_t r = uncounted(w); r < q.size(); ++r) {
     if (o.status[r] != serve::Status::finished) continue;
     const double sent = double(o.issued.empty() ? q.arrival[r] : o.issued[r]);
     const double first = double(o.first_token[r]) - sent, all = double(o.finished[r]) - sent;
@@ -56,15 +56,24 @@ class Searcher {
   void look_into(std::size_t shape);
   Result<const traffic::Workload*> workload(int concurrency);
   Result<void> simulate(std::vector<std::size_t> wave);
-  void judge(Point& p, const serve::Deployment& d, const serve::Simulation& sim, const traffic::Workload& w) const;
+  void judge(Point& p, const serve::Deployment& d, const serve::Simulation& sim, const traffic::Workload& w,
+             const std::optional<double>& added_s) const;
   Result<void> climb();
   Result<void> close_gap();
+  Result<void> descend();
+  bool expected_worse(std::size_t point) const;
   Result<void> look_for_nearest();
   bool can_win(const Point& p) const;
   bool worth(double bound) const { return !out_.best || bound > out_.points[*out_.best].score * (1 + ask_.gap); }
   bool above_infeasible(std::size_t point) const;
   bool spent() const { return out_.requests >= ask_.max_simulated || (ask_.stop != nullptr && ask_.stop->load()); }
   void account();
+  // The worst latency of a simulated point over its limit; 0: nothing to go by.
+  double excess_of(const Point& p) const {
+    double worst = 0;
+    for (std::size_t k = 0; k < p.latency.size(); ++k) worst = std::max(worst, p.latency[k] / ask_.slo[k].seconds);
+    return worst;
+  }
 
   const Ask& ask_;
   Search out_;
@@ -74,7 +83,8 @@ class Searcher {
   std::vector<std::size_t> order_;  // shapes by bound
   std::size_t looked_into_ = 0;     // of `order_`
   std::vector<bool> closer_;
-  std::vector<int> lowest_miss_;  // of each shape: the lowest concurrency that missed a latency limit
+  std::vector<double> expected_most_;           // of each shape in steady state: score, once a load that is too high tells
+  std::vector<int> lowest_miss_, highest_fit_;  // of each shape: the lowest concurrency that missed a limit, the highest that missed none
 };
 
 int seats_of(const Ask& ask, const Shape& s) {
@@ -87,6 +97,16 @@ int seats_of(const Ask& ask, const Shape& s) {
     seats += each * r.design().placement.dp * p.replicas;
   }
   return int(std::min({seats, double(ask.max_concurrency), 65536.0}));
+}
+
+// Requests whose whole contexts the caches hold at once.
+double cached_seats(const Ask& ask, const Shape& s) {
+  double seats = 0;
+  for (const Part& p : s.parts) {
+    const Replica& r = *ask.choices[p.choice].replica;
+    if (p.role != serve::Role::prefill) seats += double(r.sequences()) * r.design().placement.dp * p.replicas;
+  }
+  return seats;
 }
 
 std::vector<int> Searcher::loads(const Shape& s) const {
@@ -118,6 +138,8 @@ Result<void> Searcher::prepare() {
   }
   bounds_ = std::make_unique<Bounds>(ask_, demands);
   lowest_miss_.assign(ask_.shapes.size(), INT_MAX);
+  highest_fit_.assign(ask_.shapes.size(), 0);
+  expected_most_.assign(ask_.shapes.size(), 1e300);
   shape_bound_.resize(ask_.shapes.size());
   for_each_index(ask_.shapes.size(), ask_.threads, [&](std::size_t i) { shape_bound_[i] = bounds_->shape(i, loads(ask_.shapes[i])); });
   for (std::size_t i = 0; i < ask_.shapes.size(); ++i) order_.push_back(i);
@@ -143,13 +165,21 @@ Result<const traffic::Workload*> Searcher::workload(int concurrency) {
   return &it->second;
 }
 
-void Searcher::judge(Point& p, const serve::Deployment& d, const serve::Simulation& sim, const traffic::Workload& w) const {
+// added_s: by which the counted requests lengthen the run, where that is to be their makespan.
+void Searcher::judge(Point& p, const serve::Deployment& d, const serve::Simulation& sim, const traffic::Workload& w,
+                     const std::optional<double>& added_s) const {
   serve::Goodput goodput;
   for (const Slo& s : ask_.slo) {
     (s.metric == Slo::Metric::ttft ? goodput.ttft_s : s.metric == Slo::Metric::tpot ? goodput.tpot_s : goodput.e2e_s) = s.seconds;
   }
   p.state = Point::State::simulated;
   p.metrics = serve::measure(sim, d, w, goodput);
+  if (added_s && *added_s > 0) {
+    const double faster = p.metrics.makespan_s / *added_s;
+    p.metrics.makespan_s = *added_s;
+    for (double* rate : {&p.metrics.requests_per_s, &p.metrics.output_tok_s, &p.metrics.input_tok_s, &p.metrics.output_tok_s_per_gpu}) *rate *= faster;
+    if (p.metrics.goodput_rps) *p.metrics.goodput_rps *= faster;
+  }
   const serve::Metrics& m = p.metrics;
   p.feasible = true;
   const auto violate = [&](std::string what) {
@@ -183,16 +213,19 @@ Result<void> Searcher::simulate(std::vector<std::size_t> wave) {
     Point& p = out_.points[wave[k]];
     const serve::Deployment d = deployment_of(ask_, ask_.shapes[p.shape]);
     const auto sim = serve::simulate(d, *load[k]);
-    if (sim)
-      judge(p, d, *sim, *load[k]);
-    else
-      errors[k] = sim.error();
+    if (!sim) return void(errors[k] = sim.error());
+    if (!ask_.steady || uncounted(*load[k]) == 0) return judge(p, d, *sim, *load[k], {});
+    const traffic::Workload before = leading_rows(*load[k], uncounted(*load[k]));
+    const auto warming = serve::simulate(d, before);
+    if (!warming) return void(errors[k] = warming.error());
+    judge(p, d, *sim, *load[k], double(sim->end - warming->end) * 1e-9);
   });
   for (const auto& e : errors) {
     if (e) return fail(*e);
   }
   for (const std::size_t i : wave) {
     const Point& p = out_.points[i];
+    if (p.feasible) highest_fit_[p.shape] = std::max(highest_fit_[p.shape], p.concurrency);
     if (!p.feasible) lowest_miss_[p.shape] = std::min(lowest_miss_[p.shape], p.concurrency);
     if (p.feasible && (!out_.best || p.score > out_.points[*out_.best].score)) out_.best = i;
   }
@@ -217,8 +250,10 @@ bool Searcher::can_win(const Point& p) const {
 // first. Only the order of simulation rests on latency growing with concurrency, not the answer.
 Result<void> Searcher::climb() {
   struct Climb {
-    std::size_t low, high, probe, stride;  // the points below `low` are feasible, those from `high` on are not
+    std::size_t low, high, probe;  // the points below `low` are feasible, those from `high` on are not
     double bound;
+    double low_excess = 0, high_excess = 0;  // of the last feasible and the lowest infeasible point: latency over its limit; 0: not yet known
+    int probes = 0;
   };
   while (looked_into_ < order_.size() && !spent()) {
     std::vector<Climb> climbs;
@@ -229,8 +264,10 @@ Result<void> Searcher::climb() {
       std::size_t high = out_.points.size();
       while (high > from && out_.points[high - 1].state == Point::State::cannot_meet) --high;
       if (high == from) continue;
-      const std::size_t first = ask_.slo.empty() ? high - 1 : high - from > 4 ? high - 4 : from;
-      climbs.push_back({from, high, first, 1, shape_bound_[shape]});
+      const double likely = std::min(bounds_->likely_concurrency(ask_.shapes[shape]), cached_seats(ask_, ask_.shapes[shape]));
+      std::size_t first = high - 1;
+      while (first > from && out_.points[first].concurrency > likely) --first;
+      climbs.push_back({from, high, first, shape_bound_[shape]});
     }
     // The highest concurrency bounds all others of its shape.
     for_each_index(climbs.size(), ask_.threads, [&](std::size_t k) { bounds_->look_closer(out_.points[climbs[k].high - 1]); });
@@ -251,13 +288,43 @@ Result<void> Searcher::climb() {
       if (wave.empty() || spent()) break;
       JEVONS_CHECK(simulate(wave));
       for (Climb* c : of) {
-        const bool up = out_.points[c->probe].feasible;
-        (up ? c->low : c->high) = up ? c->probe + 1 : c->probe;
-        const std::size_t left = c->high - c->low;
-        c->probe = left <= 2 * c->stride ? c->low + left / 2 : up ? c->low + c->stride - 1 : c->high - c->stride;
-        c->stride *= 2;
+        const Point& p = out_.points[c->probe];
+        const double excess = excess_of(p);
+        if (p.feasible) {
+          c->low = c->probe + 1;
+          c->low_excess = excess;
+        } else {
+          c->high = c->probe;
+          c->high_excess = excess;
+          if (ask_.steady && p.metrics.preemptions == 0 && p.concurrency <= cached_seats(ask_, ask_.shapes[p.shape]))
+            c->bound = expected_most_[p.shape] = std::min(c->bound, p.score);  // fewer in flight do less
+        }
+        if (c->low >= c->high) continue;
+        // Latency is about linear in the concurrency; where a guess fails too often, halve.
+        double guess = double(out_.points[c->low].concurrency);
+        const double here = p.concurrency;
+        if (c->low_excess > 0 && c->high_excess > c->low_excess) {
+          const double low = out_.points[c->low - 1].concurrency, high = out_.points[c->high].concurrency;
+          guess = low + (high - low) * (1 - c->low_excess) / (c->high_excess - c->low_excess);
+        } else if (excess > 0) {
+          guess = here / excess;
+        }
+        std::size_t next = c->low;
+        while (next + 1 < c->high && out_.points[next + 1].concurrency <= guess) ++next;
+        c->probe = ++c->probes > 4 ? c->low + (c->high - c->low) / 2 : next;
       }
     }
+  }
+  return {};
+}
+
+// From the best point down, as long as fewer in flight are better: the cache may be too small for as many as the limits allow.
+Result<void> Searcher::descend() {
+  while (out_.best && !spent()) {
+    const std::size_t at = *out_.best;
+    if (at == 0 || out_.points[at - 1].shape != out_.points[at].shape || out_.points[at - 1].state != Point::State::open) break;
+    JEVONS_CHECK(simulate({at - 1}));
+    if (*out_.best == at) break;
   }
   return {};
 }
@@ -266,6 +333,12 @@ Result<void> Searcher::climb() {
 bool Searcher::above_infeasible(std::size_t point) const {
   const Point& p = out_.points[point];
   return p.concurrency > lowest_miss_[p.shape];
+}
+
+// What nobody expects of the point, from others of its shape.
+bool Searcher::expected_worse(std::size_t point) const {
+  const Point& p = out_.points[point];
+  return above_infeasible(point) || (ask_.steady && p.concurrency < highest_fit_[p.shape]);
 }
 
 Result<void> Searcher::close_gap() {
@@ -317,7 +390,7 @@ void Searcher::account() {
     if (p.state != Point::State::open) continue;
     (can_win(p) ? out_.left : out_.bounded_out) += 1;
     open_bound = std::max(open_bound, p.bound);
-    if (!above_infeasible(i)) likely_bound = std::max(likely_bound, p.bound);
+    if (!expected_worse(i)) likely_bound = std::max(likely_bound, std::min(p.bound, expected_most_[p.shape]));
   }
   for (std::size_t k = looked_into_; k < order_.size(); ++k) {
     const double bound = shape_bound_[order_[k]];
@@ -361,7 +434,7 @@ Result<Search> Searcher::run(bool everything) {
     JEVONS_CHECK(simulate(all));
   } else {
     if (by_shape) JEVONS_CHECK(climb());
-    JEVONS_CHECK(close_gap());
+    JEVONS_CHECK(by_shape && ask_.steady ? descend() : close_gap());
     if (!out_.best) JEVONS_CHECK(look_for_nearest());
   }
   account();

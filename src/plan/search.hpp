@@ -45,13 +45,11 @@ struct Shape {
   double usd_per_s = 0, watts = 0, capital = 0;
 };
 
-struct Ask {
-  const catalog::Catalog* catalog = nullptr;
-  std::vector<Choice> choices;
-  std::vector<Shape> shapes;
+/// What is asked of every deployment, whatever there is to choose from.
+struct Terms {
   Objective objective = Objective::usd_per_mtok;
   std::vector<Slo> slo;
-  /// The workload at a closed-loop concurrency; or, where it is 0, the open one. Deterministic.
+  /// The workload at a closed-loop concurrency, `rounds` counted requests of each user; or, where it is 0, the open one. Deterministic.
   std::function<Result<traffic::Workload>(int concurrency)> workload;
   bool closed = true;
   bool equal_requests = true;  // the same lengths at every concurrency
@@ -59,9 +57,18 @@ struct Ask {
   int per_octave = 12;  // concurrencies tried for each factor of two
   int threads = 0;
   double gap = 0.01;             // stop once nothing left can be better by more than this
+  int rounds = 10;               // counted requests of each user of a closed load
+  /// What a closed load with warm-up settles at: throughput without the drain at its end (the counted requests over what they add to the
+  /// length of the run), and each shape at its highest load within the limits. That neither more nor fewer in flight are better there is
+  /// likely, not proved: latency and throughput grow with concurrency.
+  bool steady = false;
   double max_simulated = 1e300;  // requests; the search ends once so many are simulated
   const std::atomic<bool>* stop = nullptr;
   std::function<void(double, std::string_view)> progress;
+};
+struct Ask : Terms {
+  std::vector<Choice> choices;
+  std::vector<Shape> shapes;
 };
 
 /// A shape under a load.
@@ -93,7 +100,8 @@ struct Search {
   /// 1978.
   double capacity_rps = 0, knee = 0;
   double gap = 0;         // proved: a point that was not simulated may be better by this part at most
-  double likely_gap = 0;  // likewise if latency grows with concurrency, so that a shape that missed a limit misses it with more in flight
+  double likely_gap = 0;  // likewise if latency grows with concurrency, so that a shape that missed a limit misses it with more in flight;
+                          // and of a steady state, if throughput grows too
 };
 
 /// Concurrencies that are tried: `per_octave` for each factor of two, rounded to whole multiples of `step`, up to `most`.

@@ -20,12 +20,11 @@ Demand least_of(const std::vector<Demand>& all) {
     d.input_least = std::min(d.input_least, x.input_least);
     d.cached = std::max(d.cached, x.cached);
     d.decodes_most = std::max(d.decodes_most, x.decodes_most);
+    d.burst = d.burst && x.burst;
     d.equal = d.equal && x.equal && x.input_least == all.front().input_least && x.decodes == all.front().decodes;
   }
   return d;
 }
-
-double rows_of(int concurrency) { return double(traffic::benchmark_requests(concurrency)); }
 
 }  // namespace
 
@@ -50,6 +49,18 @@ Bounds::Bounds(const Ask& ask, const std::vector<Demand>& demands) : ask_{ask}, 
     free_[i] = bounds_[i]->work_s(bounds_[i]->most_decodes());
     limited_[i] = tpot_ ? bounds_[i]->work_s(bounds_[i]->most_decodes(), tpot_) : free_[i];
   });
+}
+
+double Bounds::likely_concurrency(const Shape& s) const {
+  double seats = 0;
+  for (const Part& p : s.parts) {
+    if (p.role == Role::prefill) continue;
+    const ReplicaBound& b = of(p);
+    const int each = tpot_ ? b.decodes_within(tpot_->seconds) : b.most_decodes();
+    seats += double(each) * ask_.choices[p.choice].replica->design().placement.dp * p.replicas;
+  }
+  if (!tpot_ && !ask_.slo.empty()) seats = std::min(seats, capacity(s) * alone_s(s));
+  return std::max(1.0, seats);
 }
 
 // Requests per second from above. concurrency 0: any.
@@ -82,7 +93,7 @@ std::optional<double> Bounds::with_tails(const Shape& s, int concurrency) const 
     }
   }
   if (!least_.equal) return std::nullopt;
-  const double n = concurrency > 0 ? rows_of(concurrency) : least_.requests, host = host_s(s);
+  const double n = concurrency > 0 ? double(ask_.rounds) * concurrency : least_.requests, host = host_s(s);
   return n / std::max(n / prefill + answer_s, n / decode + prompt_s - host);
 }
 
@@ -109,7 +120,7 @@ Bounds::Alone Bounds::alone(const Shape& s) const {
 bool Bounds::meets(const Shape& s, int concurrency) const {
   const Alone one = alone(s);
   const double first = one.first_s, each = least_.decodes > 0 ? one.decode_s / least_.decodes : 0;
-  const double n = concurrency > 0 ? rows_of(concurrency) : least_.requests;
+  const double n = concurrency > 0 ? double(ask_.rounds) * concurrency : least_.requests;
   double prompts = 0;  // prompts a second, of all replicas together
   for (const Part& p : s.parts) {
     if (p.role == Role::decode) continue;
@@ -119,7 +130,7 @@ bool Bounds::meets(const Shape& s, int concurrency) const {
   for (const Slo& limit : ask_.slo) {
     if (limit.metric == Slo::Metric::ttft) {
       double least = first;
-      if (concurrency > 0) {  // the first prompts of a closed load come at once: the k-th is not done before k are computed
+      if (concurrency > 0 && least_.burst) {  // the first prompts of a closed load come at once: the k-th is not done before k are computed
         const double c = concurrency, alone = std::floor(std::min(c, first * prompts));
         if (limit.quantile) {
           const double rank = std::floor(*limit.quantile * (n - 1)) - (n - c);
@@ -142,7 +153,7 @@ bool Bounds::meets(const Shape& s, int concurrency) const {
   }
   if (ttft_mean && tpot_mean && least_.equal) e2e_mean = std::min(e2e_mean.value_or(1e300), *ttft_mean + *tpot_mean * least_.decodes);
   // Until the last row starts, `concurrency` requests are in flight, and all but as many must be done by then.
-  if (e2e_mean && concurrency > 0 && concurrency * (n - concurrency) / (n * capacity(s, 0, {})) > *e2e_mean) return false;
+  if (e2e_mean && concurrency > 0 && least_.burst && concurrency * (n - concurrency) / (n * capacity(s, 0, {})) > *e2e_mean) return false;
   return true;
 }
 

@@ -20,6 +20,8 @@ class Bounds {
   /// Requests per second without limits; seconds of a request that has the deployment to itself.
   double capacity(const Shape& s) const { return capacity(s, 0, {}); }
   double alone_s(const Shape& s) const { return alone(s).all_s; }
+  /// Where to look first: requests in flight of which the decodes just keep the limit on TPOT, or the knee where there is another limit.
+  double likely_concurrency(const Shape& s) const;
 
  private:
   const ReplicaBound& of(const Part& part) const { return *bounds_[part.choice * 3 + std::size_t(part.role)]; }

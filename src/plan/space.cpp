@@ -8,7 +8,6 @@
 
 #include "base/units.hpp"
 #include "plan/parallel.hpp"
-#include "plan/plan.hpp"
 #include "plan/subject.hpp"
 
 namespace jevons::plan {
@@ -22,27 +21,12 @@ struct Draft {  // of a choice, before it is built
   Design design;
 };
 
-std::vector<step::Placement> placements_of(const model::Model& m, const catalog::Accelerator& chip, const Knobs& k, int most) {
-  const auto one = [](const std::vector<int>& v) { return v.size() == 1 ? std::optional<int>(v[0]) : std::nullopt; };
-  const auto in = [](const std::vector<int>& v, int x) { return v.empty() || std::find(v.begin(), v.end(), x) != v.end(); };
-  std::vector<step::Placement> out;
-  Limits limits{.max_accelerators = most, .tp = one(k.tp), .pp = one(k.pp), .dp = one(k.dp), .ep = one(k.ep)};
-  if (k.pp.empty()) limits.pp = 1;
-  for (const auto& p : placements(m, chip, limits, !k.pp.empty())) {
-    if (in(k.tp, p.tp) && in(k.dp, p.dp) && in(k.ep, p.ep) && in(k.pp, p.pp)) out.push_back(p);
-  }
-  return out;
-}
-
 void apply(const Change& c, step::Subject& s) {
-  const auto add = [](auto& known, double more) {
-    if (known) known->value = std::decay_t<decltype(known->value)>{known->value.value() + more};
-  };
   const auto scale = [](auto& known, double factor) {
     if (known) known->value = known->value * factor;
   };
-  add(s.chip.memory, c.memory);
-  add(s.chip.memory_reported, c.memory);
+  scale(s.chip.memory, c.memory);
+  scale(s.chip.memory_reported, c.memory);
   scale(s.chip.hbm_bandwidth, c.bandwidth);
   for (auto* peak : {&s.chip.peak_bf16, &s.chip.peak_fp8, &s.chip.peak_fp4, &s.chip.peak_int8}) scale(*peak, c.flops);
   scale(s.chip.scaleup_bandwidth, c.links);
@@ -123,6 +107,32 @@ void split_shapes(Space& s, const Knobs& k, const Budget& b, bool closed) {
 
 }  // namespace
 
+std::vector<step::Placement> placements(const model::Model& m, const catalog::Accelerator& chip, const Knobs& k, int accelerators) {
+  const int domain = std::max(1, int(chip.scaleup_domain.value_or(1)));
+  const bool experts = std::any_of(m.kinds.begin(), m.kinds.end(), [](const auto& kind) { return kind.layer.moe.has_value(); });
+  const bool sized = !k.tp.empty() || !k.dp.empty();
+  const auto sizes = [&](const std::vector<int>& given, int most) {
+    std::vector<int> v = given;
+    for (int n = 1; given.empty() && n <= most; n *= 2) v.push_back(n);
+    return v;
+  };
+  std::vector<step::Placement> out;
+  for (const int tp : sizes(k.tp, accelerators)) {
+    for (const int dp : sizes(k.dp, experts ? accelerators : 1)) {
+      const bool wired = tp * dp <= domain || (tp <= domain && chip.scaleout_bandwidth);
+      if (!wired && !sized) continue;
+      for (const int pp : sizes(k.pp, accelerators)) {
+        const std::vector<int> all = experts && tp * dp > 1 ? std::vector<int>{1, tp * dp} : std::vector<int>{1};
+        for (const int ep : k.ep.empty() ? all : k.ep) {
+          const step::Placement p{tp, pp, dp, ep};
+          if (p.accelerators() <= accelerators) out.push_back(p);
+        }
+      }
+    }
+  }
+  return out;
+}
+
 double expected_tokens(int drafts, double p) { return p >= 1 ? drafts + 1 : (1 - std::pow(p, drafts + 1)) / (1 - p); }
 
 Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& model, const Knobs& k, const Budget& budget, bool closed,
@@ -137,7 +147,7 @@ Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& mode
         apply(k.change, subject);
         s.subjects.push_back(std::move(subject));
         const step::Subject& here = s.subjects.back();
-        for (const auto& place : placements_of(model, here.chip, k, budget.accelerators)) {
+        for (const auto& place : placements(model, here.chip, k, budget.accelerators)) {
           if (const auto divides = step::check_placement(model, place); !divides) {
             ++s.do_not_divide;
             refused = divides.error();
@@ -149,7 +159,7 @@ Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& mode
                        .placement = place,
                        .policy = serve::of_one_rank(policy, place.dp),
                        .draft_tokens = n,
-                       .acceptance_length = expected_tokens(n, k.first_acceptance),
+                       .acceptance_length = n > 0 && k.acceptance_length ? *k.acceptance_length : expected_tokens(n, k.first_acceptance),
                        .max_context = max_context};
               drafts.push_back({&here, &chip, std::move(d)});
             }

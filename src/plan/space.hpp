@@ -19,20 +19,20 @@ enum class Split : std::uint8_t { none, allowed, only };  // prefill and decode 
 
 /// A chip or a cache other than the catalogue's: what one more of something is worth.
 struct Change {
-  double memory = 0;                                            // bytes more an accelerator
-  double bandwidth = 1, flops = 1, links = 1, cache_bytes = 1;  // factors
+  double memory = 1, bandwidth = 1, flops = 1, links = 1, cache_bytes = 1;  // factors, of every chip
 };
 
 /// What may vary. A list of one value fixes a knob; an empty list of sizes means every power of two.
 struct Knobs {
   std::vector<Chip> chips;
   std::vector<std::string> weights{"native"}, caches{"native"};
-  std::vector<int> tp, pp, dp, ep, drafts{0};
+  std::vector<int> tp, dp, ep, pp{1}, drafts{0};
   std::vector<serve::Routing> routings{serve::Routing::least_outstanding};
   std::optional<int> replicas;
   Split split = Split::none;
   double utilization = 0.9;        // of memory
   double first_acceptance = 0.85;  // probability that a draft token is accepted given those before it were
+  std::optional<double> acceptance_length;  // tokens that a step with drafts yields, as measured: in place of that probability
   Change change;
   int overlapped_layers = 0;  // caches are sent layer by layer while the prompt is computed
 };
@@ -54,6 +54,10 @@ struct Space {
 /// Tokens that a step with `drafts` draft tokens yields when each is accepted with probability p after the one before: (1 − p^(d+1))/(1 −
 /// p). Leviathan, Kalman, Matias, "Fast inference from transformers via speculative decoding", ICML 2023, equation 1.
 double expected_tokens(int drafts, double p);
+
+/// Placements worth trying on at most `accelerators`: the sizes given, else powers of two; attention ranks
+/// only with experts, and these over all ranks or none. Tensor parallelism stays inside the scale-up domain unless its size is given; experts may cross it over the network.
+std::vector<step::Placement> placements(const model::Model& model, const catalog::Accelerator& chip, const Knobs& knobs, int accelerators);
 
 /// closed: replicas serve a closed load, where one of a kind stands for any number. max_context: tokens of the longest request.
 /// Errors: bad input only; a space without a shape is an answer.

@@ -1,5 +1,7 @@
 #include "plan/subject.hpp"
 
+#include "step/served.hpp"
+
 namespace jevons::plan {
 
 Result<step::Subject> subject_of(const catalog::Catalog& catalog, const model::Model& model, const catalog::Thing& chip,
@@ -17,6 +19,12 @@ Result<step::Subject> subject_of(const catalog::Catalog& catalog, const model::M
   JEVONS_TRY(const catalog::Thing* engine, catalog.find(catalog::Section::efficiency, "engine-memory"));
   s.reserve = engine->get<Bytes>("reserve")->value.value();
   return s;
+}
+
+Result<traffic::SimTime> host_constant(const catalog::Catalog& catalog, serve::Engine engine) {
+  JEVONS_TRY(const step::Served served, step::Served::read(catalog));
+  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
+  return traffic::SimTime(served[kHost[std::size_t(engine)]] * double(traffic::kNsPerSecond));
 }
 
 }  // namespace jevons::plan

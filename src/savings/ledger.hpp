@@ -1,53 +1,93 @@
 #pragma once
-// What each efficiency technique of a deployment saves: switched off alone, and shared out exactly over all of them, with the placement
-// chosen anew each time.
-#include "plan/plan.hpp"
-#include "savings/counterfactual.hpp"
+// The savings ledger at re-optimised deployments: for every combination of techniques the planner chooses, and simulates, the deployment
+// anew; differences are then shared out exactly.
+#include <string>
+#include <vector>
+
+#include "plan/question.hpp"
 
 namespace jevons::savings {
 
-enum class Technique : std::uint8_t { attention, sparsity, windows, cache_format, weight_format, prefix_cache, speculation };
-struct Switch {
-  Technique technique{};
-  std::string name;  // "latent attention (MLA) instead of GQA-8"
-  std::string off;   // what stands in its place
+/// The question whose answer is taken apart; its objective is replaced by $/Mtok. Copied for each combination.
+struct Frame {
+  plan::Question question;
+  double isl = 0, osl = 0;
 };
 
-/// The deployment with the techniques of `mask` on (bit i: switches[i]) and the others replaced.
-struct Outcome {
-  double cache_bytes_per_user = 0;              // one sequence at the workload's context
-  std::optional<double> users_per_accelerator;  // sequences in flight over accelerators; nothing when infeasible
-  std::optional<double> usd_per_output_mtok;    // whole cost over output tokens
-  std::string why;                              // of infeasible
+enum class Lever : std::uint8_t {
+  attention,
+  sparsity,
+  windows,
+  cache_format,
+  weight_format,
+  prefix_cache,
+  speculation,
+  split,
+  wide_ep,
+  batching
 };
-struct Row {
-  Switch what;
-  Outcome without;                    // this one off, all others on
-  std::optional<double> shapley_usd;  // its share of (all off - all on), USD per output Mtok
-  double shapley_log_bytes = 0;       // its share of ln(bytes per user, all off / all on)
+struct LeverInUse {
+  Lever lever{};
+  std::string name, off;  // "latent attention (MLA)", "GQA-8, heads of 128"
 };
-/// A technique that this deployment does not use, judged with it; or another thing that stands in place of one it uses.
-struct Aside {
-  Switch what;
-  Outcome with;
+/// Techniques that this question can use, as reports of the field name them.
+std::vector<LeverInUse> levers_in_use(const Frame& f);
+
+/// One combination at its best deployment. Nothing where none is feasible.
+struct Best {
+  std::string deployment;
+  double usd_per_mtok = 0;          // output tokens
+  double hbm_bytes_per_token = 0;   // cache and weights that decode steps read for one output token
+  double flops_per_token = 0;       // decode and prompt, for one output token
+  double accelerator_s_per_token = 0, joules_per_token = 0;
+  double usd_per_accelerator_s = 0, bandwidth = 0, peak = 0;  // of one accelerator; bf16
+  double users_per_accelerator = 0;
+};
+struct World {
+  std::optional<Best> best;
+  std::string why_not;
+  double bytes_per_user = 0;  // cache of one sequence at isl + osl; does not depend on the deployment
+};
+
+struct Share {
+  LeverInUse what;
+  World without;              // this one off, all others on
+  std::optional<double> usd;  // Shapley share of (all off − all on) in USD per output Mtok
+  double log_bytes = 0;       // Shapley share of ln(cache bytes per user, all off / all on)
+};
+struct Factor {
+  std::string name;
+  double before = 0, after = 0, usd = 0;  // contribution to the change of USD per Mtok
 };
 struct Ledger {
-  Outcome all_on, all_off;
-  std::vector<Row> rows;
-  std::vector<Aside> unused;               // fp8 cache, fp8 weights, multi-token prediction where the model has it
-  std::optional<Outcome> with_multi_head;  // plain multi-head attention in place of latent or compressed attention
-  std::string note;                        // what had to be lifted so that every combination has an answer, or why one has none
-  std::size_t plans = 0;
+  World all_on, all_off;
+  std::vector<Share> shares;
+  std::string note;                          // what had to be lifted so that every combination has an answer
+  std::vector<Factor> by_bytes, by_flops;  // LMDI from all off to all on: price x bytes x 1/bandwidth x 1/MBU, and with FLOPs and MFU
+  std::size_t plans = 0, infeasible = 0;
 };
+/// Plans 2^n combinations of the n levers, all in one space of deployments: the question's own, or, where nothing is feasible there with all
+/// levers off, with `stretch` times its accelerators, or then without limits on latency too (stretch 1: its own in any case). Errors: as
+/// the planner's.
+Result<Ledger> ledger(const Frame& frame, const std::vector<LeverInUse>& levers, int stretch = 1);
 
-/// Techniques that are in use in this question; each can be switched off by itself.
-std::vector<Switch> switches_of(const plan::Question& q);
-/// All combinations are judged in the same space of deployments: the question's own, then, while a combination has no answer there,
-/// with `stretch` times the accelerators a replica, then also without latency limits. `note` says which.
-Result<Ledger> ledger(const plan::Question& q, int stretch = 8);
+/// A technique that the question leaves unused, or another thing in place of one it uses: one more plan, all else as it is.
+struct Aside {
+  LeverInUse what;
+  World with;
+};
+/// fp8 cache, fp8 weights, one draft token where the model has a head for it; and plain multi-head attention in place of what is latent.
+Result<std::vector<Aside>> unused(const Frame& frame);
+Result<std::optional<World>> with_multi_head(const Frame& frame);
 
-/// d ln(cost per output token) / d ln(bytes of cache) at the re-optimised deployment, by a central difference of +-20 %.
-/// Nothing when one side is infeasible.
-Result<std::optional<double>> theta_cache(const plan::Question& q);
+/// What an optimum may be sensitive to: bytes of the cache; memory, its bandwidth, peak rates and links of every chip.
+enum class Input : std::uint8_t { cache_bytes, memory, bandwidth, flops, links };
+inline constexpr int kInputs = 5;
+std::string_view name(Input input);
+/// d ln(optimal $/Mtok) / d ln(x) by planning anew at x·(1 ± 0.1) on a fine grid of concurrencies. Nothing where one side has no answer.
+Result<std::optional<double>> elasticity(const Frame& frame, Input input);
+/// The price elasticity of demand above which saving a part of x raises the demand for x: halving it raises demand when
+/// elasticity > ln 2 / −ln(1 − theta/2). Nothing for theta <= 0.
+std::optional<double> rebound_threshold(double theta);
 
 }  // namespace jevons::savings
