@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "serve/engine_memory.hpp"
 #include "serve/metrics.hpp"
 #include "step/form_of.hpp"
 #include "traffic/generate.hpp"
@@ -27,9 +28,9 @@ std::string_view flag(const Case& c, std::string_view name) {
   return {};
 }
 
-Result<double> fraction_flag(const Case& c, std::string_view name, double fallback) {
+Result<std::optional<double>> fraction_flag(const Case& c, std::string_view name) {
   const std::string_view text = flag(c, name);
-  if (text.empty()) return fallback;
+  if (text.empty()) return std::nullopt;
   double v = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), v);
   if (status != std::errc{} || end != text.data() + text.size() || !(v > 0 && v <= 1)) {
@@ -104,9 +105,9 @@ Result<void> describe_model(const catalog::Catalog& catalog, const Case& c, Prep
   s.weight_bytes = model::weight_bytes(*p.model, s.parameters, s.weights);
   s.weight_bytes.mtp = 0;  // no case speculates, and engines load the draft layers only to draft
   s.chip = catalog::accelerator(**chip);
-  s.engine = c.engine;
   JEVONS_TRY(s.cache_format, cache_format_of(c, s.chip));
   s.cache = model::cache_groups(*p.model, s.cache_format);
+  step::set_engine(s, c.engine);
   return {};
 }
 
@@ -142,10 +143,8 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
   p.placement = c.disaggregated ? c.decode.placement : c.placement;
   p.concurrency = c.disaggregated ? std::max(1.0, c.concurrency / c.decode.count) : c.concurrency;
   JEVONS_TRY(p.policy, policy_of(c, p.subject->chip, p.placement.dp, p.notes));
-  JEVONS_TRY(const double utilization, fraction_flag(c, "gpu-memory-utilization", 0.9));
-  JEVONS_TRY(p.subject->memory_utilization, fraction_flag(c, "mem-fraction-static", utilization));
-  // SGLang's fraction is of weights and cache alone: activations and graphs lie outside it (server_args.py, mem_fraction_static).
-  JEVONS_TRY(p.subject->reserve, serve::engine_reserve(catalog, c.engine == "sglang" ? 0 : 8192));
+  JEVONS_TRY(const auto fraction, fraction_flag(c, c.engine == "sglang" ? "mem-fraction-static" : "gpu-memory-utilization"));
+  JEVONS_CHECK(serve::share_memory(catalog, p.policy, p.placement, fraction, *p.subject, c.engine_version));
   const auto time = step::StepTime::make(catalog, *p.subject, p.placement);
   if (!time) {
     std::string key = time.error().key;
@@ -159,7 +158,10 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
     p.prefill_time = std::make_unique<step::StepTime>(*prefill);
   }
   step::Subject held_as = *p.subject;
-  held_as.cache = model::cache_groups(*p.model, capacity_format_of(c, p.subject->cache_format));
+  if (const auto f = capacity_format_of(c, held_as.cache_format); f != held_as.cache_format) {
+    held_as.cache_format = f;
+    held_as.cache = model::cache_groups(*p.model, f);
+  }
   p.cache = serve::cache_blocks(held_as, p.placement, p.policy.block_size);
   const double whole = std::ceil(c.isl + c.osl);
   const auto held = serve::capped_blocks(p.cache.capped, std::int64_t(whole));
