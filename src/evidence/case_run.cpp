@@ -242,6 +242,11 @@ Prediction two_stations(const Prepared& p, const step::Served& served, double ho
 
 }  // namespace
 
+double cache_uncertainty(double bytes) {
+  constexpr double kGiB = 1024.0 * 1024 * 1024, kReserve = 2 * kGiB;
+  return std::min(1.0, std::max(0.03, kReserve / std::max(1.0, bytes)));
+}
+
 Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors) {
   const double host = served.host_request(p.of->engine) * (factors != nullptr ? factors->prompt : 1);
   if (p.of->disaggregated) return two_stations(p, served, host);
@@ -260,21 +265,36 @@ Result<Prediction> simulate(const Prepared& p, const step::Served& served, const
   options.max_context = std::int64_t(c.nominal_isl + c.nominal_osl) + 64;
   const step::StepForm form = step::form_of(time, options);
   policy.max_num_seqs = options.max_batch;
-  serve::Deployment d;
-  d.pools.push_back({policy, &form, p.cache.blocks, 1, 1, p.placement.accelerators(), ranks, p.cache.capped});
-  JEVONS_TRY(const serve::Simulation sim, serve::simulate(d, w));
-  const serve::Metrics m = serve::measure(sim, d, w);
+  const auto run = [&](std::int64_t blocks) -> Result<serve::Metrics> {
+    serve::Deployment d;
+    d.pools.push_back({policy, &form, blocks, 1, 1, p.placement.accelerators(), ranks, p.cache.capped});
+    JEVONS_TRY(const serve::Simulation sim, serve::simulate(d, w));
+    return serve::measure(sim, d, w);
+  };
+  // Throughput by Little's law over both latencies, as the measured one is.
+  const auto output = [&](double ttft, double tpot) { return c.concurrency * c.osl / (ttft + (c.osl - 1) * tpot); };
+  JEVONS_TRY(const serve::Metrics m, run(p.cache.blocks));
   Prediction out{&c};
   out.tpot_s = m.tpot.mean;
   out.ttft_s = m.ttft.mean;
-  // Throughput by Little's law over both latencies, as the measured one is.
-  out.output_tok_s = c.concurrency * c.osl / (out.ttft_s + (c.osl - 1) * out.tpot_s);
+  out.output_tok_s = output(out.ttft_s, out.tpot_s);
   out.blocks = double(p.cache.blocks);
   const double whole = c.isl + c.osl;
   out.fit = std::floor(double(p.cache.blocks) * p.policy.block_size / whole) * ranks;
   out.memory_binds = out.fit < p.concurrency;
   out.preemptions = m.preemptions;
-  out.near_limit = out.memory_binds || out.preemptions > 0 || m.kv_peak > 0.9;
+  const double unsure = cache_uncertainty(double(p.cache.blocks) * p.cache.block_bytes);
+  out.near_limit = out.memory_binds || out.preemptions > 0 || m.kv_peak > 0.9 || m.kv_peak > 1 / (1 + unsure);
+  if (out.near_limit) {
+    const auto least = std::int64_t(std::ceil(whole / p.policy.block_size)) + 1 + serve::capped_blocks(p.cache.capped, std::int64_t(whole));
+    for (const double factor : {1 / (1 + unsure), 1 + unsure}) {
+      JEVONS_TRY(const serve::Metrics other, run(std::max(least, std::int64_t(out.blocks * factor))));
+      const auto widen = [](Interval& i, double ratio) { i = {std::min(i.low, ratio), std::max(i.high, ratio)}; };
+      widen(out.capacity.tpot, other.tpot.mean / out.tpot_s);
+      widen(out.capacity.ttft, other.ttft.mean / out.ttft_s);
+      widen(out.capacity.output_tok_s, output(other.ttft.mean, other.tpot.mean) / out.output_tok_s);
+    }
+  }
   out.corrected = factors != nullptr;
   return out;
 }
