@@ -7,8 +7,9 @@
 #include "base/text.hpp"
 #include "engine/links.hpp"
 #include "engine/simulate_tiers.hpp"
-#include "plan/subject.hpp"
+#include "serve/engine_memory.hpp"
 #include "step/form_of.hpp"
+#include "step/served.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -80,13 +81,9 @@ Result<serve::EnginePolicy> policy_of(const Context& c, const Settings& s, const
     auto ok = serve::set_option(p, flag, value);
     if (!ok) return fail(s.error("pools", fmt::format("{}={}: {}", flag, value, ok.error().what), ok.error().expected, ok.error().hint));
   }
-  JEVONS_TRY(p.host_constant, plan::host_constant(c.catalog, engine));
+  JEVONS_TRY(const step::Served served, step::Served::read(c.catalog));
+  p.host_constant = traffic::SimTime(served.host_request(serve::name(engine)) * double(traffic::kNsPerSecond));
   return serve::checked(serve::of_one_rank(p, words.placement.dp));
-}
-
-// Tokens of a step at most: SGLang's chunk bounds what its prefill budget allows.
-std::int32_t step_tokens(const serve::EnginePolicy& p) {
-  return p.chunk > 0 ? std::min(p.chunk, p.max_num_batched_tokens) : p.max_num_batched_tokens;
 }
 
 Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
@@ -95,10 +92,12 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   Scenario scenario = a.scenario;
   JEVONS_CHECK(scenario.settings.set("accelerator", w.accelerator, s.has("pools") ? "--pools" : s.setting("accelerator").file));
   JEVONS_TRY(p.subject, make_subject(c.catalog, a.model, scenario, s.text("weights"), s.text("kv_cache_dtype")));
-  p.subject.engine = s.text("engine");
+  step::set_engine(p.subject, s.text("engine"));
+  if (s.integer("speculation.draft_tokens") == 0) p.subject.weight_bytes.mtp = 0;  // engines load the draft layers only to draft
   JEVONS_TRY(p.policy, policy_of(c, s, p.subject.chip, w));
   JEVONS_TRY(p.subject.expert_imbalance, expert_imbalance_of(s, a.model, w.placement));
-  JEVONS_TRY(p.subject.reserve, serve::engine_reserve(c.catalog, step_tokens(p.policy)));
+  const auto fraction = s.has("limits.gpu_memory_utilization") ? std::optional(s.number("limits.gpu_memory_utilization")) : std::nullopt;
+  JEVONS_CHECK(serve::share_memory(c.catalog, p.policy, w.placement, fraction, p.subject));
   JEVONS_CHECK(step::check_placement(a.model, w.placement));
   JEVONS_TRY(p.lora, adapters_of(c.catalog, p.subject, w.placement, p.policy));
   p.memory = step::memory(p.subject, w.placement);
@@ -194,7 +193,7 @@ Result<serve::Deployment> deployment_of(const Context& c, const Settings& s, std
   JEVONS_TRY(d.failures, failures_of(s, *facts));
   for (PoolPlan& p : pools) {
     step::FormOptions o{.max_batch = p.policy.max_num_seqs,
-                        .max_tokens = std::max(p.policy.max_num_batched_tokens, p.policy.chunk),
+                        .max_tokens = p.policy.step_tokens(),
                         .max_context = longest};
     const serve::CacheBlocks cache = serve::cache_blocks(p.subject, p.placement, p.policy.block_size);
     serve::Pool pool{.policy = p.policy,

@@ -87,7 +87,7 @@ Result<double> electricity(const Context& c, const Settings& s) {  // USD per ki
 
 // One request alone on the device. Errors: the chip lacks a fact; a model that does not fit is told in q.no_device.
 Result<void> put_device(const Context& c, const Settings& s, const model::Model& m, const catalog::Thing& chip, plan::EdgeQuestion& q) {
-  JEVONS_TRY(const step::Subject subject, plan::subject_of(c.catalog, m, chip, {s.text("device.weights"), "native"}, 0.9));
+  JEVONS_TRY(const step::Subject subject, plan::subject_of(m, chip, {s.text("device.weights"), "native"}));
   const auto isl = s.integer("workload.isl") + s.integer("workload.shared_system_prompt_length"), osl = s.integer("workload.osl");
   plan::Design design{.subject = &subject, .max_context = isl + osl};
   design.policy = serve::defaults_of(serve::Engine::vllm);

@@ -7,7 +7,6 @@
 
 #include "base/units.hpp"
 #include "engine/plan_page.hpp"
-#include "plan/subject.hpp"
 #include "savings/ledger.hpp"
 
 namespace jevons::engine {
@@ -27,7 +26,8 @@ Result<savings::Frame> question(const catalog::Catalog& catalog, const model::Mo
   serve::EnginePolicy policy = serve::defaults_of(serve::Engine::vllm);
   policy.max_num_seqs = 1024;
   policy.max_num_batched_tokens = 8192;
-  JEVONS_TRY(policy.host_constant, plan::host_constant(catalog, policy.engine));
+  JEVONS_TRY(const step::Served served, step::Served::read(catalog));
+  policy.host_constant = traffic::SimTime(served.host_request(serve::name(policy.engine)) * double(traffic::kNsPerSecond));
   q.knobs.chips = {{.thing = subject.chip.thing, .usd_per_s = hour.value(), .policies = {policy}}};
   q.budget.accelerators = int(std::min(64.0, subject.chip.scaleup_domain.value_or(1)));
   plan::Load load;

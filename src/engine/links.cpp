@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "engine/plan_page.hpp"
-#include "plan/subject.hpp"
 #include "savings/counterfactual.hpp"
 #include "serve/shares.hpp"
 
@@ -69,7 +68,8 @@ Result<plan::Question> question_of(const Context& context, const Answers& a) {
   serve::EnginePolicy policy = serve::defaults_of(serve::Engine::vllm);
   policy.max_num_seqs = std::int32_t(s.integer("limits.max_num_seqs"));
   policy.max_num_batched_tokens = std::max(std::int32_t(s.integer("limits.max_num_batched_tokens")), policy.max_num_seqs);
-  JEVONS_TRY(policy.host_constant, plan::host_constant(catalog, policy.engine));
+  JEVONS_TRY(const step::Served served, step::Served::read(catalog));
+  policy.host_constant = traffic::SimTime(served.host_request(serve::name(policy.engine)) * double(traffic::kNsPerSecond));
   q.knobs.chips = {{.thing = a.subject.chip.thing, .usd_per_s = a.hour.total.value(), .watts = a.hour.power.value(), .policies = {policy}}};
   q.knobs.weights = {s.text("weights")};
   q.knobs.caches = {s.text("kv_cache_dtype")};
@@ -84,7 +84,7 @@ Result<plan::Question> question_of(const Context& context, const Answers& a) {
   if (s.number("workload.prefix_hit_rate") > 0) q.knobs.routings = {serve::Routing::prefix_aware};
   fix(q.knobs.drafts, "speculation.draft_tokens");
   if (s.has("speculation.acceptance_length")) q.knobs.acceptance_length = s.number("speculation.acceptance_length");
-  q.knobs.utilization = s.number("limits.gpu_memory_utilization");
+  if (s.has("limits.gpu_memory_utilization")) q.knobs.memory_fraction = s.number("limits.gpu_memory_utilization");
   const auto first = [](const std::vector<int>& v) { return v.empty() ? 1 : v[0]; };
   const int given = first(q.knobs.tp) * first(q.knobs.dp) * first(q.knobs.pp);
   q.budget.accelerators = s.has("limits.max_accelerators") ? int(s.integer("limits.max_accelerators"))

@@ -92,7 +92,7 @@ Result<std::vector<Margin>> margins_of(const PlanQuestion& q) {
 
 std::vector<File> plan_files(const PlanQuestion& q, const plan::Answer& a) {
   const plan::Shape& s = a.shape(*a.best());
-  const plan::LaunchOptions o{q.settings.text("model"), q.max_context, q.knobs.utilization};
+  const plan::LaunchOptions o{q.settings.text("model"), q.max_context, q.knobs.memory_fraction};
   const auto& engine = a.ask.choices[s.parts.front().choice].replica->design().policy.engine;
   const auto title = [&](std::string_view with) {
     return fmt::format("{}, with {}{}", shape_name(a.ask, s), with,

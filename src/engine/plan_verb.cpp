@@ -26,7 +26,7 @@ Result<Outcome> run_plan(Context& c) {
   o.document = page_of_plan(q, a, margins);
   const plan::Shape& best = a.shape(*a.best());
   const auto engine = a.ask.choices[best.parts.front().choice].replica->design().policy.engine;
-  const plan::LaunchOptions launch{s.text("model"), q.max_context, q.knobs.utilization};
+  const plan::LaunchOptions launch{s.text("model"), q.max_context, q.knobs.memory_fraction};
   for (const auto& line : plan::launch_lines(a.ask, best, engine, launch))
     o.document.notes.push_back(fmt::format("{}: {}", line.role, line.command));
   if (c.wants_files) o.files = plan_files(q, a);

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/units.hpp"
+#include "engine/memory_table.hpp"
 #include "engine/simulate_tiers.hpp"
 
 namespace jevons::engine {
@@ -317,6 +318,10 @@ report::Document simulation_page(const Settings& s, const Simulated& x, std::str
     if (!v.label.empty() && v.number) t.rows.push_back({v.label, *v.number, v.unit});
   }
   out.tables.push_back(std::move(t));
+  for (std::size_t k = 0; k < x.pools.size(); ++k) {
+    out.tables.push_back(memory_table(x.pools[k], x.deployment.pools[k]));
+    if (k > 0) out.tables.back().name += fmt::format("_{}", k);
+  }
   if (x.pools.size() > 1) out.tables.push_back(pool_table(x));
   if (x.shares.tenants.size() > 1) out.tables.push_back(tenant_table(x));
   if (!x.deployment.failures.empty()) out.tables.push_back(spares_table(s, x));

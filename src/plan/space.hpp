@@ -30,7 +30,7 @@ struct Knobs {
   std::vector<serve::Routing> routings{serve::Routing::least_outstanding};
   std::optional<int> replicas;
   Split split = Split::none;
-  double utilization = 0.9;        // of memory
+  std::optional<double> memory_fraction;  // that the engine may use; unset: its default
   double first_acceptance = 0.85;  // probability that a draft token is accepted given those before it were
   std::optional<double> acceptance_length;  // tokens that a step with drafts yields, as measured: in place of that probability
   Change change;

@@ -1,11 +1,8 @@
 #include "plan/subject.hpp"
 
-#include "step/served.hpp"
-
 namespace jevons::plan {
 
-Result<step::Subject> subject_of(const catalog::Catalog& catalog, const model::Model& model, const catalog::Thing& chip,
-                                 const Formats& formats, double utilization) {
+Result<step::Subject> subject_of(const model::Model& model, const catalog::Thing& chip, const Formats& formats) {
   step::Subject s;
   s.model = &model;
   s.parameters = model::parameters(model);
@@ -15,16 +12,7 @@ Result<step::Subject> subject_of(const catalog::Catalog& catalog, const model::M
   s.cache_format = model::resolve(model, cache);
   s.cache = model::cache_groups(model, s.cache_format);
   s.chip = catalog::accelerator(chip);
-  s.memory_utilization = utilization;
-  JEVONS_TRY(const catalog::Thing* engine, catalog.find(catalog::Section::efficiency, "engine-memory"));
-  s.reserve = engine->get<Bytes>("reserve")->value.value();
   return s;
-}
-
-Result<traffic::SimTime> host_constant(const catalog::Catalog& catalog, serve::Engine engine) {
-  JEVONS_TRY(const step::Served served, step::Served::read(catalog));
-  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
-  return traffic::SimTime(served[kHost[std::size_t(engine)]] * double(traffic::kNsPerSecond));
 }
 
 }  // namespace jevons::plan
