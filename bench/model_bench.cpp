@@ -2,7 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include "model/describe.hpp"
-#include "serve/steady_state.hpp"
+#include "step/step_time.hpp"
 
 namespace {
 
@@ -50,12 +50,5 @@ void decode_step(benchmark::State& state, const char* name, step::Placement p) {
 }
 BENCHMARK_CAPTURE(decode_step, dense_llama_70b, "llama-3.1-70b", step::Placement{4, 1, 1, 1});
 BENCHMARK_CAPTURE(decode_step, moe_deepseek_v3, "deepseek-v3", step::Placement{8, 1, 1, 1});
-
-void steady_state(benchmark::State& state) {
-  const World w("deepseek-v3");
-  const auto time = *step::StepTime::make(w.facts, w.subject, {1, 1, 8, 8});
-  for (auto _ : state) benchmark::DoNotOptimize(serve::steady_state(time, {.isl = 4000, .osl = 500}, 64));
-}
-BENCHMARK(steady_state)->Unit(benchmark::kMicrosecond);
 
 }  // namespace

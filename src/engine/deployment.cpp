@@ -192,9 +192,7 @@ Result<serve::Deployment> deployment_of(const Context& c, const Settings& s, std
   JEVONS_TRY(d.routing, serve::parse_routing(s.text("router")));
   JEVONS_TRY(d.failures, failures_of(s, *facts));
   for (PoolPlan& p : pools) {
-    step::FormOptions o{.max_batch = p.policy.max_num_seqs,
-                        .max_tokens = p.policy.step_tokens(),
-                        .max_context = longest};
+    step::FormOptions o{.max_batch = p.policy.max_num_seqs, .max_tokens = p.policy.step_tokens(), .max_context = longest};
     const serve::CacheBlocks cache = serve::cache_blocks(p.subject, p.placement, p.policy.block_size);
     serve::Pool pool{.policy = p.policy,
                      .blocks = cache.blocks,

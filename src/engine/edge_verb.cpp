@@ -180,7 +180,8 @@ Result<Outcome> run_edge(Context& c) {
     }
   }
   const plan::EdgeAnswer a = plan::split_edge(q);
-  const report::Origin origin{"derived", "plan::split_edge; both simulated: the cloud by plan::search, the device with one request at a time", "docs/planner.md"};
+  const report::Origin origin{
+      "derived", "plan::split_edge; both simulated: the cloud by plan::search, the device with one request at a time", "docs/planner.md"};
   Outcome o;
   auto& d = o.document;
   d.version = std::string(version());

@@ -1,7 +1,7 @@
 #pragma once
 // The chain: one struct a link, filled in order by evaluate().
-#include "engine/scenario.hpp"
 #include "cost/token_cost.hpp"
+#include "engine/scenario.hpp"
 #include "fabric/topology.hpp"
 #include "market/jevons.hpp"
 #include "savings/ledger.hpp"
@@ -46,7 +46,7 @@ struct Answers {
   std::string why_not, nearest_change;  // without a feasible deployment
   cost::TokenCost cost;                 // of the best deployment
   double usd_per_output_mtok = 0;       // whole cost of a request over its output tokens
-  double band = 0;  // relative half-width that holds 90 % of step times
+  double band = 0;                      // relative half-width that holds 90 % of step times
   std::string operand_note;
   bool borrowed = false;
   std::vector<const catalog::Thing*> constants;  // facts behind step times and memory: kernel constants, engine reserve
@@ -69,7 +69,8 @@ struct Answers {
   const step::Placement& placement() const { return replica().design().placement; }
 };
 
-/// Walks the chain. Errors: bad input. Without a feasible deployment plan.best() is null, why_not says why, and the links after it are empty.
+/// Walks the chain. Errors: bad input. Without a feasible deployment plan.best() is null, why_not says why, and the links after it are
+/// empty.
 Result<std::unique_ptr<Answers>> evaluate(const Context& context);
 
 /// The page of a run.

@@ -14,11 +14,11 @@ namespace {
 
 // Accuracy that a forecast needs of each plan: prices and tiers are assumed within tens of per cent.
 constexpr double kGap = 0.03;
-constexpr int kRounds = 3;
+constexpr int kRounds = 3, kMostAccelerators = 16;  // of one replica
 
 // A tier's model on its accelerator, asked for one segment's workload.
-Result<savings::Frame> question(const catalog::Catalog& catalog, const model::Model& model, const step::Subject& subject, const TierChoice& tier,
-                                const market::Segment& segment, UsdPerSecond hour) {
+Result<savings::Frame> question(const catalog::Catalog& catalog, const model::Model& model, const step::Subject& subject,
+                                const TierChoice& tier, const market::Segment& segment, UsdPerSecond hour) {
   savings::Frame f{.question = {.catalog = &catalog, .model = &model}};
   f.osl = std::fmax(2, std::round(segment.output * segment.request_tokens));
   f.isl = std::fmax(16, std::round(segment.request_tokens - f.osl));
@@ -29,7 +29,8 @@ Result<savings::Frame> question(const catalog::Catalog& catalog, const model::Mo
   JEVONS_TRY(const step::Served served, step::Served::read(catalog));
   policy.host_constant = traffic::SimTime(served.host_request(serve::name(policy.engine)) * double(traffic::kNsPerSecond));
   q.knobs.chips = {{.thing = subject.chip.thing, .usd_per_s = hour.value(), .policies = {policy}}};
-  q.budget.accelerators = int(std::min(64.0, subject.chip.scaleup_domain.value_or(1)));
+  q.knobs.dp = {1};  // attention ranks side by side would have to be simulated one by one, for less than a forecast can tell
+  q.budget.accelerators = std::min(kMostAccelerators, int(subject.chip.scaleup_domain.value_or(1)));
   plan::Load load;
   load.prefix_hit_rate = segment.cached / (segment.fresh + segment.cached);
   if (load.prefix_hit_rate > 0) q.knobs.routings = {serve::Routing::prefix_aware};
@@ -92,8 +93,10 @@ Result<TierResources> plan_tiers(const catalog::Catalog& catalog, const std::arr
       JEVONS_TRY(const savings::Frame f, question(catalog, m, subject, tier, segments[s], hour.total));
       JEVONS_TRY(const plan::Answer p, plan::answer(f.question));
       if (p.best() == nullptr)
-        return bad_input(place, fmt::format("{} on {} cannot serve {}: {}", tier.model, tier.accelerator, segments[s].name, why_not(f.question, p).binds),
-                         "a deployment that fits", "name a smaller model, more memory or a slower tpot for this tier");
+        return bad_input(
+            place,
+            fmt::format("{} on {} cannot serve {}: {}", tier.model, tier.accelerator, segments[s].name, why_not(f.question, p).binds),
+            "a deployment that fits", "name a smaller model, more memory or a slower tpot for this tier");
       const double tokens = f.isl + f.osl;
       const double seconds = p.shape(*p.best()).accelerators / p.best()->metrics.requests_per_s / tokens;  // of one accelerator, per token
       TierResource row{segments[s].name, tier.tier, tier.model, tier.accelerator};
@@ -104,7 +107,14 @@ Result<TierResources> plan_tiers(const catalog::Catalog& catalog, const std::arr
       const double linear = model::decode_linear_flops(subject.parameters);
       row.flops_per_token = linear * (f.isl * (1 - cached) + f.osl) / tokens;
       if (with_theta) {
-        JEVONS_TRY(row.theta, savings::elasticity(f, savings::Input::cache_bytes));
+        // At the optimum a small change of the placement is worth nothing (envelope theorem): only the load is chosen anew.
+        const step::Placement& best = p.ask.choices[p.shape(*p.best()).parts.front().choice].replica->design().placement;
+        savings::Frame near = f;
+        near.question.knobs.tp = {best.tp};
+        near.question.knobs.pp = {best.pp};
+        near.question.knobs.ep = {best.ep};
+        near.question.budget.accelerators = best.accelerators();
+        JEVONS_TRY(row.theta, savings::elasticity(near, savings::Input::cache_bytes));
       }
       out.push_back(std::move(row));
     }

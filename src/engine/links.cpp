@@ -87,8 +87,9 @@ Result<plan::Question> question_of(const Context& context, const Answers& a) {
   if (s.has("limits.gpu_memory_utilization")) q.knobs.memory_fraction = s.number("limits.gpu_memory_utilization");
   const auto first = [](const std::vector<int>& v) { return v.empty() ? 1 : v[0]; };
   const int given = first(q.knobs.tp) * first(q.knobs.dp) * first(q.knobs.pp);
-  q.budget.accelerators = s.has("limits.max_accelerators") ? int(s.integer("limits.max_accelerators"))
-                                                           : std::max(given, int(std::min(64.0, a.subject.chip.scaleup_domain.value_or(1))));
+  q.budget.accelerators = s.has("limits.max_accelerators")
+                              ? int(s.integer("limits.max_accelerators"))
+                              : std::max(given, int(std::min(64.0, a.subject.chip.scaleup_domain.value_or(1))));
   put_load(q, a);
   q.max_context = std::int64_t(a.scenario.isl + a.scenario.osl);
   for (const auto& [path, metric] : {std::pair{"slo.ttft", plan::Slo::Metric::ttft}, {"slo.tpot", plan::Slo::Metric::tpot}}) {
@@ -124,10 +125,11 @@ Result<void> price_the_tokens(Answers& a) {
   JEVONS_TRY(const serve::Simulation warming, serve::simulate(d, before));
   const serve::Shares w = serve::shares_of(warming, d, before);
   const double n = double(load.requests.size() - before.requests.size());
-  const cost::RequestTime time{std::max(0.0, shares.times.fresh - w.times.fresh) / n, std::max(0.0, shares.times.cached - w.times.cached) / n,
+  const cost::RequestTime time{std::max(0.0, shares.times.fresh - w.times.fresh) / n,
+                               std::max(0.0, shares.times.cached - w.times.cached) / n,
                                std::max(0.0, shares.times.output - w.times.output) / n};
-  a.cost = cost::token_cost(UsdPerSecond{shape.usd_per_s}, a.best().metrics.requests_per_s, a.scenario.settings.number("cost.utilization"), time,
-                            (shares.tokens.fresh - w.tokens.fresh) / n, (shares.tokens.cached - w.tokens.cached) / n, a.scenario.osl);
+  a.cost = cost::token_cost(UsdPerSecond{shape.usd_per_s}, a.best().metrics.requests_per_s, a.scenario.settings.number("cost.utilization"),
+                            time, (shares.tokens.fresh - w.tokens.fresh) / n, (shares.tokens.cached - w.tokens.cached) / n, a.scenario.osl);
   a.usd_per_output_mtok = a.cost.per_request.value() / a.scenario.osl * kMega;
   return {};
 }
@@ -160,7 +162,8 @@ Result<std::optional<Comparison>> compare(const catalog::Catalog& catalog, const
     JEVONS_TRY(p, plan::answer(q));
   }
   if (p.best() != nullptr)
-    c.usd_per_output_mtok = p.shape(*p.best()).usd_per_s / p.best()->metrics.output_tok_s * kMega / a.scenario.settings.number("cost.utilization");
+    c.usd_per_output_mtok =
+        p.shape(*p.best()).usd_per_s / p.best()->metrics.output_tok_s * kMega / a.scenario.settings.number("cost.utilization");
   return std::optional<Comparison>{std::move(c)};
 }
 

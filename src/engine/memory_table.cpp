@@ -25,8 +25,8 @@ report::Table memory_table(const PoolPlan& plan, const serve::Pool& pool) {
   row("runtime and communication buffers", r.runtime);
   row("adapters", r.adapters);
   row("cache", m.for_cache);
-  t.notes = {fmt::format("The engine may use {:.3g} of {}; the cache of an attention rank holds {} tokens.", plan.subject.memory_utilization,
-                         plan.subject.of_rest ? "what the other parts leave" : "the memory",
+  t.notes = {fmt::format("The engine may use {:.3g} of {}; the cache of an attention rank holds {} tokens.",
+                         plan.subject.memory_utilization, plan.subject.of_rest ? "what the other parts leave" : "the memory",
                          format_number(double(pool.blocks) * pool.policy.block_size))};
   return t;
 }

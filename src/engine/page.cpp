@@ -56,8 +56,10 @@ std::string jevons_line(const Answers& a) {
 
 const Origin kModelOrigin{"derived", "sum over layers, src/model/parameters.cpp and cache.cpp",
                           "config.json of the model; docs/model-accounting.md"};
-const Origin kStepOrigin{"derived", "step::StepTime::terms in src/step/step_time.cpp", "constants in catalog/efficiency; docs/step-time.md"};
-const Origin kSimulated{"simulated", "serve::measure over serve::simulate, of points that plan::search chose", "docs/planner.md; docs/glossary.md"};
+const Origin kStepOrigin{"derived", "step::StepTime::terms in src/step/step_time.cpp",
+                         "constants in catalog/efficiency; docs/step-time.md"};
+const Origin kSimulated{"simulated", "serve::measure over serve::simulate, of points that plan::search chose",
+                        "docs/planner.md; docs/glossary.md"};
 const Origin kCostOrigin{"derived", "cost::token_cost: each class pays for the engine time it occupies", "docs/glossary.md"};
 
 Table model_table(const Answers& a) {
@@ -138,9 +140,10 @@ Table simulated_table(const Answers& a) {
           true};
   for (const auto& [name, l] : {std::pair{"TTFT", &m.ttft}, {"TPOT", &m.tpot}, {"E2E", &m.e2e}, {"queueing", &m.queueing}})
     t.rows.push_back({std::string(name), l->mean * 1e3, l->p50 * 1e3, l->p90 * 1e3, l->p99 * 1e3});
-  t.notes = {fmt::format("{} requests of {} users who come back at once, after two of each that are not counted: {:.4g} output tok/s; {} "
-                         "preemptions.",
-                         m.finished, a.best().concurrency, m.output_tok_s, m.preemptions)};
+  t.notes = {
+      fmt::format("{} requests of {} users who come back at once, after two of each that are not counted: {:.4g} output tok/s; {} "
+                  "preemptions.",
+                  m.finished, a.best().concurrency, m.output_tok_s, m.preemptions)};
   return t;
 }
 
@@ -212,7 +215,8 @@ Table ledger_table(const Answers& a) {
   for (const auto& u : a.unused) row("unused: " + u.what.name, u.what.off, l.all_on, u.with, {});
   if (!l.note.empty()) t.notes.push_back(l.note + ".");
   if (l.infeasible > 0)
-    t.notes.push_back(fmt::format("Shares in dollars: null, {} of {} combinations have no deployment within the limits.", l.infeasible, l.plans));
+    t.notes.push_back(
+        fmt::format("Shares in dollars: null, {} of {} combinations have no deployment within the limits.", l.infeasible, l.plans));
   return t;
 }
 
@@ -328,8 +332,7 @@ void add_values(Document& d, const Answers& a) {
   put("deployment.concurrency", "requests in flight on a replica", "requests", a.best().concurrency,
       {"derived", fmt::format("the cheapest load within the limits; binds: {}", binding_of(a.plan, a.best())), ""});
   put("search.likely_gap", "nothing in the space is better by more than this part, if latency and throughput grow with concurrency", "",
-      a.plan.found.likely_gap,
-      {"derived", "plan::search in src/plan/search.cpp", "docs/planner.md"});
+      a.plan.found.likely_gap, {"derived", "plan::search in src/plan/search.cpp", "docs/planner.md"});
   put("latency.ttft_mean_s", "mean time to first token", "s", m.ttft.mean, kSimulated);
   put("latency.ttft_p99_s", "99th percentile of it", "s", m.ttft.p99, kSimulated);
   put("latency.tpot_mean_s", "mean time per output token", "s", m.tpot.mean, kSimulated);
@@ -464,9 +467,10 @@ Document page_of(const Answers& a) {
   if (a.scenario.skipped_rows > 0)
     d.notes.push_back(fmt::format("{} rows of the trace could not be read and are left out.", a.scenario.skipped_rows));
   if (a.theta)
-    d.notes.push_back(fmt::format("theta = {:.2f}: a 1 % smaller cache makes output {:.2f} % cheaper at the re-optimised deployment.", *a.theta,
-                                  *a.theta));
-  d.notes.push_back("Latency and throughput are simulated for users who come back at once, all with the same lengths: no bursts, no idle hours.");
+    d.notes.push_back(fmt::format("theta = {:.2f}: a 1 % smaller cache makes output {:.2f} % cheaper at the re-optimised deployment.",
+                                  *a.theta, *a.theta));
+  d.notes.push_back(
+      "Latency and throughput are simulated for users who come back at once, all with the same lengths: no bursts, no idle hours.");
   d.notes.push_back("The three inputs that move $/Mtok of all tokens most:");
   for (std::size_t i = 0; i < std::min<std::size_t>(3, a.levers.size()); ++i) {
     d.notes.push_back(fmt::format("  {}. {}: {} to {}", i + 1, a.levers[i].name, money(a.levers[i].usd_low), money(a.levers[i].usd_high)));

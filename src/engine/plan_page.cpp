@@ -29,6 +29,7 @@ std::string engine_of(const plan::Ask& ask, const Shape& s) {
   const auto& d = ask.choices[s.parts.front().choice].replica->design();
   std::string out(serve::name(d.policy.engine));
   if (d.draft_tokens > 0) out += fmt::format(", {} draft token{}", d.draft_tokens, d.draft_tokens == 1 ? "" : "s");
+  if (d.host_gib > 0) out += fmt::format(", {:g} GiB of host memory for cache", d.host_gib);
   return out;
 }
 
@@ -41,7 +42,7 @@ std::string short_name(const plan::Ask& ask, const Shape& s) {
   const bool weights = differs([](const plan::Choice& c) { return c.replica->design().subject->weights.name; });
   const bool caches = differs([](const plan::Choice& c) { return c.replica->design().subject->cache_format; });
   const bool limits = differs([](const plan::Choice& c) { return c.replica->design().policy.max_num_seqs; }) ||
-                      differs([](const plan::Choice& c) { return c.replica->design().policy.max_num_batched_tokens; });
+                      differs([](const plan::Choice& c) { return c.replica->design().policy.step_tokens(); });
   std::string out;
   for (const plan::Part& p : s.parts) {
     const plan::Choice& c = ask.choices[p.choice];
@@ -57,6 +58,7 @@ std::string short_name(const plan::Ask& ask, const Shape& s) {
     if (caches) out += fmt::format(" kv-{}", model::name(d.subject->cache_format));
     if (limits) out += fmt::format(" {}/{}", d.policy.max_num_seqs, d.policy.step_tokens());
     if (d.draft_tokens > 0) out += fmt::format(" d{}", d.draft_tokens);
+    if (d.host_gib > 0) out += fmt::format(" +{:g}", d.host_gib);
   }
   if (differs([](const plan::Choice& c) { return c.replica->design().policy.engine; }))
     out += fmt::format(" {}", serve::name(ask.choices[s.parts.front().choice].replica->design().policy.engine));
@@ -76,7 +78,8 @@ std::string space_line(const plan::Answer& a) {
 std::string gap_line(const plan::Answer& a) {
   const plan::Search& f = a.found;
   if (a.ask.steady)
-    return fmt::format("nothing in this space is better by more than {:.2g} %, if latency and throughput grow with concurrency", f.likely_gap * 100);
+    return fmt::format("nothing in this space is better by more than {:.2g} %, if latency and throughput grow with concurrency",
+                       f.likely_gap * 100);
   std::string out = fmt::format("proved: nothing in this space is better by more than {:.2g} %", f.gap * 100);
   if (f.likely_gap < f.gap)
     out += fmt::format(" ({:.2g} % if latency grows with concurrency; more --effort proves more)", f.likely_gap * 100);
@@ -290,8 +293,7 @@ report::Document page_of_plan(const PlanQuestion& q, const plan::Answer& a, cons
   const auto rows = finalists(f, std::size_t(q.settings.integer("finalists")));
   d.tables.push_back(finalist_table(a, rows, "finalists", "Finalists, each at its best simulated load"));
   if (a.ask.objective == plan::Objective::pareto)
-    d.tables.push_back(
-        finalist_table(a, f.frontier, "frontier", "Frontier: no simulated point is better for user and accelerator both"));
+    d.tables.push_back(finalist_table(a, f.frontier, "frontier", "Frontier: no simulated point is better for user and accelerator both"));
   if (!margins.empty()) d.tables.push_back(margin_table(margins));
   if (const auto t = million_table(a); !t.rows.empty()) d.tables.push_back(t);
   std::vector<std::size_t> simulated;
@@ -316,13 +318,20 @@ report::Document page_of_plan(const PlanQuestion& q, const plan::Answer& a, cons
 
 namespace {
 
-WhyNot why_no_shape(const plan::Answer& a) {
+WhyNot why_no_shape(const plan::Question& q, const plan::Answer& a) {
   const plan::Space& space = a.space;
   if (space.do_not_fit > 0 && a.ask.choices.empty())
-    return {"memory binds: " + space.no_fit, {"More accelerators (--max-gpus), a smaller weight format (--weights), or a chip with more memory."}};
+    return {"memory binds: " + space.no_fit,
+            {"More accelerators (--max-gpus), a smaller weight format (--weights), or a chip with more memory."}};
   if (space.over_budget > 0)
-    return {"the budget binds: every deployment that can be built is over the limits on accelerators, stock, power, capital or carbon",
-            {"Raise the tightest of --max-gpus, --max-power, --max-capital, --max-carbon, or the stock after the colon."}};
+    return {fmt::format("the budget binds: every deployment that can be built is over it; the nearest, {}", space.over),
+            {fmt::format("{:.3g} times that limit would do, all others as they are.", std::ceil(space.over_by * 100) / 100)}};
+  const auto least = [](const std::vector<int>& sizes) { return sizes.empty() ? 1 : *std::min_element(sizes.begin(), sizes.end()); };
+  const int split = q.knobs.split == plan::Split::only ? 2 : 1;  // a pool for prompts and one for answers
+  const int taken = least(q.knobs.tp) * least(q.knobs.dp) * least(q.knobs.pp) * q.knobs.replicas.value_or(1) * split;
+  if (taken > q.budget.accelerators)
+    return {fmt::format("the accelerators allowed bind: the sizes given take {} of them", taken),
+            {fmt::format("--max-gpus {} would do.", taken)}};
   return {"no placement of the sizes given divides the model's heads, experts and layers within the accelerators allowed",
           {"Leave --tp, --dp, --ep or --pp to the planner, or raise --max-gpus."}};
 }
@@ -343,8 +352,8 @@ WhyNot why_no_plan(const plan::Question& q, const plan::Answer& a) {
   for (std::size_t k = 0; k < nearest->latency.size(); ++k) {
     const plan::Slo& s = q.terms.slo[k];
     if (nearest->latency[k] > s.seconds)
-      needed.push_back(fmt::format("a {} of {:.4g} ms instead of {:.4g} ms", plan::name(s), std::ceil(nearest->latency[k] * 1e4) / 10,
-                                   s.seconds * 1e3));
+      needed.push_back(
+          fmt::format("a {} of {:.4g} ms instead of {:.4g} ms", plan::name(s), std::ceil(nearest->latency[k] * 1e4) / 10, s.seconds * 1e3));
   }
   if (!needed.empty()) w.change.push_back(fmt::format("It would do with {}.", fmt::join(needed, " and ")));
   if (nearest->metrics.load == serve::Load::saturated)
@@ -355,7 +364,7 @@ WhyNot why_no_plan(const plan::Question& q, const plan::Answer& a) {
 
 }  // namespace
 
-WhyNot why_not(const plan::Question& q, const plan::Answer& a) { return a.ask.shapes.empty() ? why_no_shape(a) : why_no_plan(q, a); }
+WhyNot why_not(const plan::Question& q, const plan::Answer& a) { return a.ask.shapes.empty() ? why_no_shape(q, a) : why_no_plan(q, a); }
 
 report::Document page_without_plan(const PlanQuestion& q, const plan::Answer& a) {
   const WhyNot why = why_not(q, a);

@@ -1,6 +1,7 @@
 // What a plan asks, from its settings.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -123,6 +124,7 @@ Result<std::vector<serve::EnginePolicy>> policies_of(const Context& c, const Set
   JEVONS_TRY(const step::Served served, step::Served::read(c.catalog));
   JEVONS_TRY(const auto seats, whole_numbers(s, "max_num_seqs", 1, 65536));
   JEVONS_TRY(const auto tokens, whole_numbers(s, "max_num_batched_tokens", 1, 1 << 20));
+  JEVONS_TRY(const auto chunks, whole_numbers(s, "chunked_prefill_size", 1, 1 << 20));
   std::vector<serve::EnginePolicy> out;
   for (const std::string& word : list(s, "engine")) {
     const auto engine = serve::parse_engine(word);
@@ -133,12 +135,17 @@ Result<std::vector<serve::EnginePolicy>> policies_of(const Context& c, const Set
     if (s.has("block_size")) p.block_size = std::int32_t(s.integer("block_size"));
     for (const int n : seats.empty() ? std::vector<int>{p.max_num_seqs} : seats) {
       for (const int t : tokens.empty() ? std::vector<int>{0} : tokens) {
-        serve::EnginePolicy v = p;
-        v.max_num_seqs = n;
-        if (t > 0) (*engine == serve::Engine::sglang ? v.chunk : v.max_num_batched_tokens) = t;
-        if (const auto ok = serve::checked(v); !ok)
-          return fail(s.error("max_num_batched_tokens", ok.error().what, ok.error().expected, ok.error().hint));
-        out.push_back(v);
+        for (const int chunk : chunks.empty() ? std::vector<int>{0} : chunks) {
+          if (chunk > 0 && *engine != serve::Engine::sglang)
+            return fail(s.error("chunked_prefill_size", fmt::format("{} chunks by its token budget", word), "--max-num-batched-tokens"));
+          serve::EnginePolicy v = p;
+          v.max_num_seqs = n;
+          if (t > 0) v.max_num_batched_tokens = t;
+          if (chunk > 0) v.chunk = chunk;
+          if (const auto ok = serve::checked(v); !ok)
+            return fail(s.error("max_num_batched_tokens", ok.error().what, ok.error().expected, ok.error().hint));
+          out.push_back(v);
+        }
       }
     }
   }
@@ -160,10 +167,11 @@ Result<void> read_load(PlanQuestion& q) {
   plan::Terms& t = q.terms;
   t.equal_requests = s.text("workload.lengths") == "fixed";
   t.closed = !s.has("load.request_rate");
-  q.max_context = std::int64_t(std::ceil(s.number("workload.isl"))) + std::int64_t(std::ceil(s.number("workload.osl"))) +
-                  l.users.shared_prompt_tokens;
+  q.max_context =
+      std::int64_t(std::ceil(s.number("workload.isl"))) + std::int64_t(std::ceil(s.number("workload.osl"))) + l.users.shared_prompt_tokens;
   if (l.prefix_hit_rate > 0 && l.users.shared_prompt_tokens > 0)
-    return fail(s.error("workload.prefix_hit_rate", "beside workload.shared_system_prompt_length", "one of the two: a prefix of each user's own, or one of all"));
+    return fail(s.error("workload.prefix_hit_rate", "beside workload.shared_system_prompt_length",
+                        "one of the two: a prefix of each user's own, or one of all"));
   if (t.closed) {
     t.workload = [l](int c) { return plan::closed_load(l, std::max(1, c)); };
     if (s.has("load.max_concurrency")) t.max_concurrency = int(s.integer("load.max_concurrency"));
@@ -193,7 +201,7 @@ Result<const catalog::Thing*> find_chip(const catalog::Catalog& catalog, const s
   return thing;
 }
 
-Result<PlanQuestion> read_plan(const Context& c) {
+Result<PlanQuestion> read_plan(const Context& c, std::optional<Error>* unknown_chip) {
   PlanQuestion q(c.settings.table());
   Settings& s = q.settings;
   if (!c.words.empty()) {
@@ -221,8 +229,13 @@ Result<PlanQuestion> read_plan(const Context& c) {
 
   plan::Knobs& k = q.knobs;
   for (const std::string& word : list(s, "accelerator")) {
-    JEVONS_TRY(plan::Chip chip, priced_chip(c, word, q));
-    k.chips.push_back(chip);
+    auto chip = priced_chip(c, word, q);
+    if (!chip && unknown_chip != nullptr && chip.error().code == ErrorCode::not_found) {
+      *unknown_chip = chip.error();
+      continue;
+    }
+    JEVONS_TRY(plan::Chip known, std::move(chip));
+    k.chips.push_back(std::move(known));
   }
   JEVONS_CHECK(require_figures(q));
   k.weights = list(s, "weights");
@@ -267,6 +280,12 @@ Result<PlanQuestion> read_plan(const Context& c) {
     b.kg_per_joule = s.number("limits.carbon_intensity") / 1e3 / 3.6e6;
   }
   JEVONS_CHECK(read_load(q));
+  JEVONS_TRY(const auto host, whole_numbers(s, "host_cache_size", 0, 1 << 20));
+  k.host_gib.assign(host.begin(), host.end());
+  if (*std::max_element(host.begin(), host.end()) > 0 && s.number("workload.prefix_hit_rate") == 0 &&
+      s.number("workload.shared_system_prompt_length") == 0)
+    return fail(
+        s.error("host_cache_size", "would never be read: requests share no prefix", "--prefix-hit-rate or --shared-system-prompt-length"));
   q.terms.threads = int(s.integer("search.threads"));
   q.terms.gap = s.number("search.gap");
   q.terms.max_simulated = s.number("search.effort");

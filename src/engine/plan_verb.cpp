@@ -7,10 +7,26 @@
 #include "plan/launch.hpp"
 
 namespace jevons::engine {
+namespace {
+
+// Nothing can be built of an accelerator that nobody knows: an answer, with the nearest names.
+Outcome without_chip(const model::Model& model, const Error& e) {
+  Outcome o;
+  o.answer = Answer::no;
+  o.document.version = std::string(version());
+  o.document.title = fmt::format("{} on an accelerator that the catalogue does not have", model.name);
+  o.document.answer = {{"Infeasible", e.what}};
+  o.document.notes = {fmt::format("{}{}, or give a chip of your own as FILE.yaml.", e.hint.empty() ? "" : e.hint + " ", e.expected)};
+  return o;
+}
+
+}  // namespace
 
 Result<Outcome> run_plan(Context& c) {
   if (c.settings.has("tenants")) return run_tenants(c, c.settings);
-  JEVONS_TRY(PlanQuestion q, read_plan(c));
+  std::optional<Error> unknown_chip;
+  JEVONS_TRY(PlanQuestion q, read_plan(c, &unknown_chip));
+  if (unknown_chip) return without_chip(*q.model, *unknown_chip);
   const Settings& s = q.settings;
   JEVONS_TRY(const plan::Answer a, plan::answer(q));
   Outcome o;

@@ -20,8 +20,9 @@ struct PlanQuestion : plan::Question {
   std::vector<std::string> unpriced;  // why a chip has no price, power or capital
   std::shared_ptr<void> chip_files;   // keeps what was read from chip files
 };
-/// Errors: bad input, by key.
-Result<PlanQuestion> read_plan(const Context& context);
+/// Errors: bad input, by key. unknown_chip: takes the error of an accelerator that the catalogue does not have, instead of failing with it;
+/// the question then lacks that one.
+Result<PlanQuestion> read_plan(const Context& context, std::optional<Error>* unknown_chip = nullptr);
 
 /// An accelerator by name, or from a YAML file of the form of catalog/accelerators (anything that ends in .yaml). `keep` owns what was
 /// read.

@@ -7,8 +7,8 @@
 
 #include "base/units.hpp"
 #include "engine/plan_verb.hpp"
-#include "savings/published.hpp"
 #include "savings/ledger.hpp"
+#include "savings/published.hpp"
 
 namespace jevons::engine {
 namespace {

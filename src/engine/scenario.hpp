@@ -4,9 +4,9 @@
 #include <optional>
 #include <string>
 
+#include "cost/gpu_hour.hpp"
 #include "engine/verb.hpp"
 #include "step/placement.hpp"
-#include "cost/gpu_hour.hpp"
 
 namespace jevons::engine {
 

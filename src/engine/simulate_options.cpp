@@ -119,7 +119,8 @@ constexpr OptionSpec kOwn[] = {
      .type = T::number,
      .low = 0.05,
      .high = 1,
-     .help = "share of memory the engine may use (SGLang: --mem-fraction-static; TensorRT-LLM: free_gpu_memory_fraction); unset: its default"},
+     .help =
+         "share of memory the engine may use (SGLang: --mem-fraction-static; TensorRT-LLM: free_gpu_memory_fraction); unset: its default"},
     {.path = "engine",
      .flag = "--engine",
      .type = T::choice,

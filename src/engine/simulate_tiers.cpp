@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "serve/host_tier.hpp"
+
 namespace jevons::engine {
 namespace {
 
@@ -55,20 +57,6 @@ constexpr OptionSpec kTierOptions[] = {
 constexpr std::string_view kTierNames[] = {"host", "disk", "remote"};
 constexpr double kGiB = 1 << 30;
 
-// Bytes of host memory that the engine's own option gives, all accelerators of a replica together.
-double engine_host_bytes(const serve::EnginePolicy& p, int accelerators, double cache_bytes) {
-  switch (p.engine) {
-    case serve::Engine::vllm:
-      return p.kv_offloading_size * kGiB;
-    case serve::Engine::sglang:
-      if (!p.enable_hierarchical_cache) return 0;
-      return p.hicache_size > 0 ? p.hicache_size * 1e9 * accelerators : p.hicache_ratio * cache_bytes;
-    case serve::Engine::trtllm:
-      return p.host_cache_size * accelerators;
-  }
-  return 0;
-}
-
 }  // namespace
 
 std::span<const OptionSpec> tier_options() { return kTierOptions; }
@@ -77,7 +65,7 @@ Result<serve::TierSet> tiers_of(const catalog::Catalog& catalog, const Settings&
                                 const step::Placement& placement, const serve::EnginePolicy& policy, const serve::CacheBlocks& cache) {
   const int accelerators = placement.tp * placement.pp;
   const double block = cache.block_bytes * accelerators;  // what ranks hold more than once is stored more than once
-  std::array<double, serve::kTiers> bytes{engine_host_bytes(policy, accelerators, block * double(cache.blocks)), 0, 0};
+  std::array<double, serve::kTiers> bytes{serve::host_cache_bytes(policy, accelerators, block * double(cache.blocks)), 0, 0};
   constexpr const char* kSizes[] = {"tiers.max_local_cpu_size", "tiers.max_local_disk_size", "tiers.remote_size"};
   constexpr const char* kRates[] = {"tiers.host_rate", "tiers.disk_rate", "tiers.remote_rate"};
   if (bytes[0] > 0 && s.has(kSizes[0])) return fail(s.error(kSizes[0], "beside the engine's own size of the host cache", "one of the two"));
@@ -102,10 +90,9 @@ Result<serve::TierSet> tiers_of(const catalog::Catalog& catalog, const Settings&
   for (const auto* path : {"tiers.write_policy", "tiers.fetch_policy"}) {
     if (s.has(path) && !tiers.any()) return fail(s.error(path, "has no effect without a tier", "the size of one as well"));
   }
-  // TensorRT-LLM offloads a block when its place is needed; SGLang as told; vLLM's connector and LMCache store what is computed.
-  bool back = policy.engine == serve::Engine::trtllm || policy.hicache_write_back;
-  if (s.has("tiers.write_policy")) back = s.text("tiers.write_policy") == "write-back";
-  tiers.write = back ? serve::WritePolicy::write_back : serve::WritePolicy::write_through;
+  tiers.write = serve::write_policy(policy);
+  if (s.has("tiers.write_policy"))
+    tiers.write = s.text("tiers.write_policy") == "write-back" ? serve::WritePolicy::write_back : serve::WritePolicy::write_through;
   if (s.has("tiers.fetch_policy") && s.text("tiers.fetch_policy") == "always") tiers.fetch = serve::FetchPolicy::always;
   return tiers;
 }

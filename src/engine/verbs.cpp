@@ -19,7 +19,7 @@
 
 namespace jevons::engine {
 
-Result<Outcome> run_backtest(Context& c);    // backtest_verb.cpp
+Result<Outcome> run_backtest(Context& c);  // backtest_verb.cpp
 std::span<const OptionSpec> backtest_options();
 Result<Outcome> run_forecast(Context& c);  // forecast_verb.cpp
 Result<Outcome> run_claims(Context& c);    // claims_verb.cpp
@@ -265,19 +265,16 @@ const Verb kVerbs[] = {
      1,
      {},
      run_simulate},
-    {"plan",
-     "[QUESTION.yaml]",
+    {"plan", "[QUESTION.yaml]",
      "Find the best deployment: every candidate bounded in closed form, those that can still win simulated.\nSays how many were screened, "
      "bounded out and simulated, and how much better anything left could be.",
      "  jevons plan --model llama-3.1-8b --accelerator h100-sxm --max-gpus 8 --isl 1000 --osl 200 --ttft 1000 --tpot 20 --objective "
      "tok/s/gpu\n"
-     "  jevons plan --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 64 --isl 4000 --osl 500 --tpot p99:50 --disaggregation allowed\n"
+     "  jevons plan --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 64 --isl 4000 --osl 500 --tpot p99:50 --disaggregation "
+     "allowed\n"
      "  jevons plan --model qwen3-32b --accelerator h100-sxm:8 a100-80g-sxm:16 --max-gpus 24 --request-rate 20 --isl 2000 --osl 300 \\\n"
      "      --ttft p95:2000 --tpot 40 -o out\n",
-     0,
-     1,
-     plan_options(),
-     run_plan},
+     0, 1, plan_options(), run_plan},
     {"savings",
      "[QUESTION.yaml]",
      "What each efficiency technique saves, with the deployment chosen anew for every combination of them.\nShapley shares, LMDI factors, "
@@ -292,7 +289,8 @@ const Verb kVerbs[] = {
      "[QUESTION.yaml]",
      "Which requests run on the user's device and which in the cloud: least cost within latency limits, battery, privacy and offline "
      "shares.\nThe cloud is planned as by jevons plan; the device serves one request at a time.",
-     "  jevons edge --device rtx-4090 --device-model llama-3.1-8b --model llama-3.1-70b --accelerator h100-sxm --isl 1000 --osl 300 --tpot 50\n"
+     "  jevons edge --device rtx-4090 --device-model llama-3.1-8b --model llama-3.1-70b --accelerator h100-sxm --isl 1000 --osl 300 --tpot "
+     "50\n"
      "  jevons edge --device ./phone.yaml --device-model qwen3-8b --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 16 --isl 500 \\\n"
      "      --osl 200 --battery 5 --private-share 0.2 --offline-share 0.05 --round-trip 80\n",
      0,

@@ -13,9 +13,9 @@ namespace jevons::evidence {
 
 /// What the metadata beside a run's log says about its engine; what it does not say is vLLM's default.
 struct RunSetup {
-  std::string file;              // "" when there is none
-  std::string model, gpu;        // as recorded: "meta-llama/Llama-3.1-8B", "NVIDIA GeForce RTX 4090"; "" when unknown
-  std::optional<double> memory;  // bytes of one GPU, as the driver reports them
+  std::string file;                       // "" when there is none
+  std::string model, gpu;                 // as recorded: "meta-llama/Llama-3.1-8B", "NVIDIA GeForce RTX 4090"; "" when unknown
+  std::optional<double> memory;           // bytes of one GPU, as the driver reports them
   std::optional<double> memory_fraction;  // gpu_memory_utilization
   std::string version;
   int tp = 1;

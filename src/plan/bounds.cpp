@@ -207,14 +207,14 @@ std::vector<ReplicaBound::Corner> ReplicaBound::corners(int decodes) const {
   return out;
 }
 
-// The linear programme behind work bounds: steps x >= 0 of the corners' kinds, of least total time, that do the decodes and prompt tokens of a
-// request and keep the limit: min Σ x·T subject to Σ x·b >= decodes, Σ x·p >= fresh, Σ x·b·(limit − T) >= 0. Its dual prices, by the revised
-// simplex method from an artificial basis. Source: Dantzig, "Linear Programming and Extensions", 1963, chapter 9.
+// The linear programme behind work bounds: steps x >= 0 of the corners' kinds, of least total time, that do the decodes and prompt tokens
+// of a request and keep the limit: min Σ x·T subject to Σ x·b >= decodes, Σ x·p >= fresh, Σ x·b·(limit − T) >= 0. Its dual prices, by the
+// revised simplex method from an artificial basis. Source: Dantzig, "Linear Programming and Extensions", 1963, chapter 9.
 ReplicaBound::Prices ReplicaBound::best_prices(const std::vector<Corner>& corners, double decodes, double limit) const {
   using Row = std::array<double, 3>;
   const bool limited = limit > 0;
   const auto column = [&](const Corner& c) { return Row{c.decodes, c.prompt, limited ? c.decodes * (limit - c.seconds) : 0}; };
-  constexpr double kLarge = 1e6;  // seconds of one unit that no step does: far above what any step takes for it
+  constexpr double kLarge = 1e6;                             // seconds of one unit that no step does: far above what any step takes for it
   const double tiny = limited ? 1e-9 * decodes * limit : 0;  // keeps pivots from standing still
   Row cost{kLarge, kLarge, limited ? kLarge : 0}, level{decodes, demand_.fresh, tiny}, price{};
   std::array<Row, 3> inverse{Row{1, 0, 0}, Row{0, 1, 0}, Row{0, 0, 1}};

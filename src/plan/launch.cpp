@@ -22,9 +22,7 @@ struct Line {
   }
 };
 
-bool fp8_cache(const Design& d) {
-  return d.subject->cache_format != model::CacheFormat::bf16;
-}
+bool fp8_cache(const Design& d) { return d.subject->cache_format != model::CacheFormat::bf16; }
 bool changed_weights(const Design& d) { return d.subject->weights.name != d.subject->model->native_weights; }
 
 // The share of memory is the engine's own notion of it: that of another engine would mean something else.
@@ -47,6 +45,7 @@ Line vllm(const Design& d, const LaunchOptions& o, Role role, std::string_view p
   if (changed_weights(d)) l.add("--quantization", d.subject->weights.name);
   if (fp8_cache(d)) l.add("--kv-cache-dtype", "fp8");
   if (!d.policy.enable_prefix_caching) l.add("--no-enable-prefix-caching");
+  if (d.host_gib > 0) l.add("--kv-offloading-size", fmt::format("{:g}", d.host_gib));
   if (d.draft_tokens > 0)
     l.add("--speculative-config", fmt::format("'{{\"method\": \"mtp\", \"num_speculative_tokens\": {}}}'", d.draft_tokens));
   if (role != Role::both && program.starts_with("vllm"))
@@ -66,6 +65,9 @@ Line sglang(const Design& d, const LaunchOptions& o, Role role) {
   const int chunk = d.policy.chunk > 0 ? d.policy.chunk : d.policy.max_num_batched_tokens;
   l.add("--max-running-requests", d.policy.max_num_seqs * p.dp);
   l.add("--chunked-prefill-size", chunk * p.dp);
+  if (d.policy.engine == Engine::sglang) l.add("--max-prefill-tokens", d.policy.max_num_batched_tokens);
+  if (d.host_gib > 0)
+    l.add("--enable-hierarchical-cache"), l.add("--hicache-size", fmt::format("{:.0f}", d.host_gib * 1.073741824 / (p.tp * p.pp)));
   l.add("--context-length", o.max_model_len);
   add_memory(l, "--mem-fraction-static", d, o, Engine::sglang);
   if (changed_weights(d)) l.add("--quantization", d.subject->weights.name);
@@ -83,7 +85,10 @@ Line trtllm(const Design& d, const LaunchOptions& o, Role role) {
   const auto& p = d.placement;
   std::string yaml;
   if (p.dp > 1) yaml += "enable_attention_dp: true\n";
-  if (fp8_cache(d)) yaml += "kv_cache_config: {dtype: fp8}\n";
+  std::vector<std::string> cache;
+  if (fp8_cache(d)) cache.push_back("dtype: fp8");
+  if (d.host_gib > 0) cache.push_back(fmt::format("host_cache_size: {:.0f}", d.host_gib * 1073741824.0 / (p.tp * p.pp)));
+  if (!cache.empty()) yaml += fmt::format("kv_cache_config: {{{}}}\n", fmt::join(cache, ", "));
   if (d.draft_tokens > 0) yaml += fmt::format("speculative_config: {{decoding_type: MTP, num_nextn_predict_layers: {}}}\n", d.draft_tokens);
   if (role != Role::both) yaml += "cache_transceiver_config: {backend: UCX}\n";
   if (role == Role::prefill) yaml += "disable_overlap_scheduler: true\n";

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "serve/host_tier.hpp"
+
 namespace jevons::plan {
 
 Result<std::unique_ptr<Replica>> Replica::build(const catalog::Catalog& catalog, const Design& design) {
@@ -30,6 +32,7 @@ Result<std::unique_ptr<Replica>> Replica::build(const catalog::Catalog& catalog,
     r->step_tokens_ = std::int32_t(std::lround(design.acceptance_length * r->unit_));
   }
   r->form_ = step::form_of(*r->time_, o);
+  JEVONS_TRY(r->tiers_, serve::host_tier(catalog, r->subject_.chip, policy, design.placement.tp * design.placement.pp, r->blocks_));
   // One network port an accelerator; a rank has those of its tensor-parallel group.
   JEVONS_TRY(const catalog::Thing* fleet, catalog.find(catalog::Section::efficiency, "serving-fleet"));
   const auto& wire = r->subject_.chip.scaleout_bandwidth;
@@ -49,6 +52,7 @@ serve::Pool Replica::pool(int replicas, serve::Role role) const {
   p.capped = blocks_.capped;
   p.role = role;
   p.link_bytes_per_s = link_;
+  p.tiers = tiers_;
   return p;
 }
 

@@ -14,11 +14,12 @@ namespace jevons::plan {
 struct Design {
   const step::Subject* subject = nullptr;  // model, formats, chip
   step::Placement placement;
-  serve::EnginePolicy policy;    // of one attention rank
+  serve::EnginePolicy policy;             // of one attention rank
   std::optional<double> memory_fraction;  // that the engine may use; unset: its default
-  int draft_tokens = 0;          // verified beside the next token in each decode step
-  double acceptance_length = 1;  // tokens such a step yields, the next one included
-  std::int64_t max_context = 1;  // tokens of the longest request
+  int draft_tokens = 0;                   // verified beside the next token in each decode step
+  double acceptance_length = 1;           // tokens such a step yields, the next one included
+  double host_gib = 0;                    // host memory for cache blocks, as the policy asks for it
+  std::int64_t max_context = 1;           // tokens of the longest request
 };
 
 /// A design with its step times and cache blocks. Immutable once built: any number of simulations may share it.
@@ -50,6 +51,7 @@ class Replica {
   std::int64_t sequences_ = 0;
   std::optional<step::StepForm> form_;
   std::int32_t unit_ = 1, step_tokens_ = 1;
+  serve::TierSet tiers_;
   double link_ = 0;  // network of one rank, bytes/s each way; 0: not known
 };
 

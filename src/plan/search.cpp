@@ -177,7 +177,8 @@ void Searcher::judge(Point& p, const serve::Deployment& d, const serve::Simulati
   if (added_s && *added_s > 0) {
     const double faster = p.metrics.makespan_s / *added_s;
     p.metrics.makespan_s = *added_s;
-    for (double* rate : {&p.metrics.requests_per_s, &p.metrics.output_tok_s, &p.metrics.input_tok_s, &p.metrics.output_tok_s_per_gpu}) *rate *= faster;
+    for (double* rate : {&p.metrics.requests_per_s, &p.metrics.output_tok_s, &p.metrics.input_tok_s, &p.metrics.output_tok_s_per_gpu})
+      *rate *= faster;
     if (p.metrics.goodput_rps) *p.metrics.goodput_rps *= faster;
   }
   const serve::Metrics& m = p.metrics;
@@ -252,7 +253,8 @@ Result<void> Searcher::climb() {
   struct Climb {
     std::size_t low, high, probe;  // the points below `low` are feasible, those from `high` on are not
     double bound;
-    double low_excess = 0, high_excess = 0;  // of the last feasible and the lowest infeasible point: latency over its limit; 0: not yet known
+    double low_excess = 0,
+           high_excess = 0;  // of the last feasible and the lowest infeasible point: latency over its limit; 0: not yet known
     int probes = 0;
   };
   while (looked_into_ < order_.size() && !spent()) {

@@ -56,8 +56,8 @@ struct Terms {
   int max_concurrency = 1 << 20;
   int per_octave = 12;  // concurrencies tried for each factor of two
   int threads = 0;
-  double gap = 0.01;             // stop once nothing left can be better by more than this
-  int rounds = 10;               // counted requests of each user of a closed load
+  double gap = 0.01;  // stop once nothing left can be better by more than this
+  int rounds = 10;    // counted requests of each user of a closed load
   /// What a closed load with warm-up settles at: throughput without the drain at its end (the counted requests over what they add to the
   /// length of the run), and each shape at its highest load within the limits. That neither more nor fewer in flight are better there is
   /// likely, not proved: latency and throughput grow with concurrency.

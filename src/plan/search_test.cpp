@@ -3,10 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "plan/question.hpp"
 #include "plan/shape_bound.hpp"
-#include "plan/space.hpp"
 #include "traffic/generate.hpp"
 
 namespace jevons::plan {
@@ -81,17 +82,27 @@ Case Maker::make() {
   }
   users.arrivals.rate_per_s = std::exp(4 * random_.uniform());
   const bool closed = c.ask.closed;
-  c.ask.workload = [users, closed, shared](int concurrency) -> Result<traffic::Workload> {
-    traffic::GenerateSpec spec;
-    spec.num_requests = closed ? traffic::benchmark_requests(concurrency) : 120;
-    spec.block_tokens = shared ? 16 : 0;
-    spec.max_context = 8192;
-    spec.classes.push_back(users);
-    traffic::Workload w;
-    JEVONS_TRY(w.requests, traffic::generate(spec, {3}));
-    if (closed) w.load = traffic::ClosedLoad{.concurrency = concurrency};
-    return w;
-  };
+  if (c.ask.closed && !shared && chance(0.4)) {  // users who come back, in the engine's cache or not
+    Load load{.users = users, .prefix_hit_rate = chance(0.6) ? random_.uniform() : 0, .warmup_rounds = whole(1, 3), .rounds = whole(2, 10)};
+    if (load.prefix_hit_rate > 0 && !experts && chance(0.5)) {  // a cache that is too small for all, and host memory behind it
+      c.knobs.memory_fraction = 0.3;
+      c.knobs.host_gib = {0, 2};
+    }
+    c.ask.rounds = load.rounds;
+    c.ask.workload = [load](int concurrency) { return closed_load(load, concurrency); };
+  } else {
+    c.ask.workload = [users, closed, shared](int concurrency) -> Result<traffic::Workload> {
+      traffic::GenerateSpec spec;
+      spec.num_requests = closed ? traffic::benchmark_requests(concurrency) : 120;
+      spec.block_tokens = shared ? 16 : 0;
+      spec.max_context = 8192;
+      spec.classes.push_back(users);
+      traffic::Workload w;
+      JEVONS_TRY(w.requests, traffic::generate(spec, {3}));
+      if (closed) w.load = traffic::ClosedLoad{.concurrency = concurrency};
+      return w;
+    };
+  }
   c.space = *space_of(facts_, c.model, c.knobs, c.budget, closed, drawn ? 8192 : 3000, 1);
   c.ask.choices = std::move(c.space.choices);
   c.ask.shapes = std::move(c.space.shapes);
@@ -176,11 +187,62 @@ TEST(Search, SameAnswerOnOneAndMoreThreads) {
   }
 }
 
+TEST(Space, TensorParallelismStaysInsideTheDomain) {
+  const auto facts = catalog::Catalog::builtin();
+  const auto m = *model::parse_entry((*facts.find_model("deepseek-v3"))->json, "x");
+  const auto chip = catalog::accelerator(**facts.find(catalog::Section::accelerator, "h200-sxm"));
+  for (const auto& p : placements(m, chip, {}, 64)) EXPECT_LE(p.tp, 8);
+  const auto given = placements(m, chip, {.tp = {3, 6}, .dp = {1}}, 64);  // sizes given are tried as they are
+  EXPECT_TRUE(std::any_of(given.begin(), given.end(), [](const auto& p) { return p.tp == 6; }));
+}
+
 TEST(Search, ConcurrenciesRiseToTheMost) {
   EXPECT_EQ(concurrencies(1, 6), (std::vector<int>{1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(concurrencies(8, 7), std::vector<int>{7});
   const auto all = concurrencies(1, 1024);
   for (std::size_t i = 1; i < all.size(); ++i) EXPECT_LE(all[i], std::max(all[i - 1] + 1, int(all[i - 1] * 1.1)));
+}
+
+// In steady state each shape is judged at its highest load within the limits only: nothing that is simulated in full is better.
+TEST(Search, SteadyStateFindsTheBest) {
+  const auto facts = catalog::Catalog::builtin();
+  int spaces = 0, same = 0;
+  for (std::uint64_t round = 3000; round < 3060; ++round) {
+    Case c = Maker(facts, round).make();
+    if (c.ask.shapes.empty() || !c.ask.closed) continue;
+    c.ask.steady = true;
+    const Search found = *search(c.ask), all = *exhaustive(c.ask);
+    ++spaces;
+    if (!all.best) {
+      EXPECT_FALSE(found.best) << round;
+      ++same;
+      continue;
+    }
+    if (!found.best) continue;
+    const double truth = all.points[*all.best].score, answer = found.points[*found.best].score;
+    EXPECT_GE(truth, answer) << round;
+    same += truth <= answer * 1.05;
+  }
+  EXPECT_GT(spaces, 20);
+  EXPECT_GE(same, spaces * 9 / 10);
+}
+
+TEST(Load, UsersComeBackWithTheirOwnPrefix) {
+  Load load{.prefix_hit_rate = 0.5, .rounds = 3};
+  load.users.input = traffic::Fixed{100};
+  load.users.output = traffic::Fixed{8};
+  const traffic::Workload w = *closed_load(load, 4);
+  ASSERT_EQ(w.requests.size(), 20u);  // two rounds of warm-up, three that count
+  EXPECT_EQ(uncounted(w), 8u);
+  EXPECT_EQ(std::vector(w.requests.output_tokens.begin(), w.requests.output_tokens.begin() + 5),
+            (std::vector<std::int32_t>{2, 4, 6, 8, 8}));
+  const Demand d = demand_of(w);
+  EXPECT_DOUBLE_EQ(d.requests, 12);
+  EXPECT_EQ(d.cached, 48);  // three blocks of 16 of the 50 tokens
+  EXPECT_DOUBLE_EQ(d.fresh, 52);
+  EXPECT_TRUE(d.equal);
+  EXPECT_FALSE(d.burst);
+  EXPECT_EQ(demand_of(leading_rows(w, 4)).cached, 0);  // the first of each user finds nothing
 }
 
 TEST(ExpectedTokens, ByHand) {

@@ -9,6 +9,7 @@
 #include "base/units.hpp"
 #include "plan/parallel.hpp"
 #include "plan/subject.hpp"
+#include "serve/host_tier.hpp"
 
 namespace jevons::plan {
 namespace {
@@ -34,9 +35,35 @@ void apply(const Change& c, step::Subject& s) {
   for (auto& g : s.cache) g.bytes_per_entry *= c.cache_bytes;
 }
 
+// Whether a shape is over the budget; the nearest of those that are is kept.
+bool over_budget(Space& s, const Budget& b, const Shape& shape) {
+  double worst = 1;
+  std::string what;
+  const auto limit = [&](double takes, double allowed, std::string_view flag, std::string_view unit, double scale) {
+    if (takes <= allowed * worst) return;
+    worst = takes / allowed;
+    what = fmt::format("{:.4g} {} against {} {:.4g}", takes * scale, unit, flag, allowed * scale);
+  };
+  limit(shape.accelerators, b.accelerators, "--max-gpus", "accelerators", 1);
+  limit(shape.watts, b.watts, "--max-power", "kW", 1e-3);
+  limit(shape.capital, b.capital, "--max-capital", "USD", 1);
+  limit(shape.watts * b.kg_per_joule * 3600, b.kg_per_h, "--max-carbon", "kg CO2/h", 1);
+  for (const Part& p : shape.parts) {
+    const Choice& c = s.choices[p.choice];
+    limit(c.replica->accelerators() * p.replicas, c.stock, "a stock of", c.chip, 1);
+  }
+  if (what.empty()) return false;
+  ++s.over_budget;
+  if (worst < s.over_by) {
+    s.over_by = worst;
+    const Choice& c = s.choices[shape.parts.front().choice];
+    s.over = fmt::format("{} x {} as {} takes {}", shape.accelerators, c.chip, step::name(c.replica->design().placement), what);
+  }
+  return true;
+}
+
 void add_shape(Space& s, const Knobs& k, const Budget& budget, std::vector<Part> parts) {
   Shape shape{.parts = std::move(parts)};
-  double kg = 0;
   for (const Part& p : shape.parts) {
     const Choice& c = s.choices[p.choice];
     const int n = c.replica->accelerators() * p.replicas;
@@ -44,8 +71,6 @@ void add_shape(Space& s, const Knobs& k, const Budget& budget, std::vector<Part>
     shape.usd_per_s += n * c.usd_per_s;
     shape.watts += n * c.watts;
     shape.capital += n * c.capital;
-    if (n > c.stock) return void(++s.over_budget);
-    kg = shape.watts * budget.kg_per_joule * 3600;
     if (p.role == Role::decode) {
       const Design& d = c.replica->design();
       for (const auto& g : d.subject->cache) {  // every rank of the receiver takes what it holds
@@ -56,8 +81,7 @@ void add_shape(Space& s, const Knobs& k, const Budget& budget, std::vector<Part>
       shape.handover.overlapped_layers = k.overlapped_layers;
     }
   }
-  if (shape.accelerators > budget.accelerators || shape.watts > budget.watts || shape.capital > budget.capital || kg > budget.kg_per_h)
-    return void(++s.over_budget);
+  if (over_budget(s, budget, shape)) return;
   for (const auto r : k.routings) {
     shape.routing = r;
     s.shapes.push_back(shape);
@@ -91,9 +115,10 @@ void split_shapes(Space& s, const Knobs& k, const Budget& b, bool closed) {
   for (std::size_t p = 0; p < s.choices.size(); ++p) {
     const Replica& prefill = *s.choices[p].replica;
     if (prefill.design().draft_tokens > 0) continue;  // drafts do nothing for prompts
+    if (prefill.design().host_gib > 0) continue;
     for (std::size_t d = 0; d < s.choices.size(); ++d) {
       const Replica& decode = *s.choices[d].replica;
-      if (!same_formats(prefill, decode)) continue;
+      if (!same_formats(prefill, decode) || decode.design().host_gib > 0) continue;
       if (prefill.pool(1).link_bytes_per_s <= 0 || decode.pool(1).link_bytes_per_s <= 0) continue;
       for (int n = 1; n * prefill.accelerators() < b.accelerators; ++n) {
         for (int m = 1; n * prefill.accelerators() + m * decode.accelerators() <= b.accelerators; ++m) {
@@ -155,14 +180,19 @@ Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& mode
           }
           for (const auto& policy : chip.policies) {
             for (const int n : k.drafts) {
-              Design d{.subject = &here,
-                       .placement = place,
-                       .policy = serve::of_one_rank(policy, place.dp),
-                       .memory_fraction = k.memory_fraction,
-                       .draft_tokens = n,
-                       .acceptance_length = n > 0 && k.acceptance_length ? *k.acceptance_length : expected_tokens(n, k.first_acceptance),
-                       .max_context = max_context};
-              drafts.push_back({&here, &chip, std::move(d)});
+              for (const double gib : k.host_gib) {
+                if (gib > 0 && place.dp > 1) continue;
+                Design d{.subject = &here,
+                         .placement = place,
+                         .policy = serve::of_one_rank(policy, place.dp),
+                         .memory_fraction = k.memory_fraction,
+                         .draft_tokens = n,
+                         .acceptance_length = n > 0 && k.acceptance_length ? *k.acceptance_length : expected_tokens(n, k.first_acceptance),
+                         .host_gib = gib,
+                         .max_context = max_context};
+                serve::set_host_cache(d.policy, place.tp * place.pp, gib);
+                drafts.push_back({&here, &chip, std::move(d)});
+              }
             }
           }
         }

@@ -27,11 +27,13 @@ struct Knobs {
   std::vector<Chip> chips;
   std::vector<std::string> weights{"native"}, caches{"native"};
   std::vector<int> tp, dp, ep, pp{1}, drafts{0};
+  std::vector<double> host_gib{0};  // of host memory for cache blocks, all accelerators of a replica together; placements with one
+                                    // attention rank that do all of a request
   std::vector<serve::Routing> routings{serve::Routing::least_outstanding};
   std::optional<int> replicas;
   Split split = Split::none;
-  std::optional<double> memory_fraction;  // that the engine may use; unset: its default
-  double first_acceptance = 0.85;  // probability that a draft token is accepted given those before it were
+  std::optional<double> memory_fraction;    // that the engine may use; unset: its default
+  double first_acceptance = 0.85;           // probability that a draft token is accepted given those before it were
   std::optional<double> acceptance_length;  // tokens that a step with drafts yields, as measured: in place of that probability
   Change change;
   int overlapped_layers = 0;  // caches are sent layer by layer while the prompt is computed
@@ -49,6 +51,9 @@ struct Space {
   std::vector<Shape> shapes;
   std::size_t do_not_divide = 0, do_not_fit = 0, over_budget = 0;
   std::string no_fit;  // of the replica that lacks least: how much
+  /// Of the deployment that is least over the budget: by which factor, the limit in question, and what it takes of it.
+  double over_by = 1e300;
+  std::string over;
 };
 
 /// Tokens that a step with `drafts` draft tokens yields when each is accepted with probability p after the one before: (1 − p^(d+1))/(1 −
@@ -56,7 +61,8 @@ struct Space {
 double expected_tokens(int drafts, double p);
 
 /// Placements worth trying on at most `accelerators`: the sizes given, else powers of two; attention ranks
-/// only with experts, and these over all ranks or none. Tensor parallelism stays inside the scale-up domain unless its size is given; experts may cross it over the network.
+/// only with experts, and these over all ranks or none. Tensor parallelism stays inside the scale-up domain unless its size is given;
+/// experts may cross it over the network.
 std::vector<step::Placement> placements(const model::Model& model, const catalog::Accelerator& chip, const Knobs& knobs, int accelerators);
 
 /// closed: replicas serve a closed load, where one of a kind stands for any number. max_context: tokens of the longest request.

@@ -40,6 +40,7 @@ Changed changed(const Frame& f, const std::vector<LeverInUse>& levers, std::size
   if (off(Lever::cache_format)) k.caches = {"bf16"};
   if (off(Lever::weight_format)) k.weights = {"bf16"};
   if (off(Lever::speculation)) k.drafts = {0};
+  if (off(Lever::cache_tiers) || off(Lever::prefix_cache)) k.host_gib = {0};
   if (off(Lever::split)) k.split = plan::Split::none;
   if (off(Lever::wide_ep)) k.ep = {1};
   for (plan::Chip& chip : k.chips) {
@@ -141,6 +142,8 @@ std::vector<LeverInUse> levers_in_use(const Frame& f) {
   if (!only(knobs.weights, "bf16") && !native_weights) out.push_back({Lever::weight_format, "weight quantization", "weights in bf16"});
   const auto sample = f.question.terms.workload(f.question.terms.closed ? 1 : 0);
   if (sample && sample->requests.prefix.known()) out.push_back({Lever::prefix_cache, "prefix caching", "prompts computed anew"});
+  if (std::any_of(knobs.host_gib.begin(), knobs.host_gib.end(), [](double gib) { return gib > 0; }))
+    out.push_back({Lever::cache_tiers, "cache in host memory", "the accelerator's memory alone"});
   if (std::any_of(knobs.drafts.begin(), knobs.drafts.end(), [](int d) { return d > 0; }))
     out.push_back({Lever::speculation, "speculation (MTP)", "one token a step"});
   if (knobs.split != plan::Split::none) out.push_back({Lever::split, "prefill and decode pools", "one pool"});

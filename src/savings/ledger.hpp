@@ -21,6 +21,7 @@ enum class Lever : std::uint8_t {
   cache_format,
   weight_format,
   prefix_cache,
+  cache_tiers,
   speculation,
   split,
   wide_ep,
@@ -36,9 +37,9 @@ std::vector<LeverInUse> levers_in_use(const Frame& f);
 /// One combination at its best deployment. Nothing where none is feasible.
 struct Best {
   std::string deployment;
-  double usd_per_mtok = 0;          // output tokens
-  double hbm_bytes_per_token = 0;   // cache and weights that decode steps read for one output token
-  double flops_per_token = 0;       // decode and prompt, for one output token
+  double usd_per_mtok = 0;         // output tokens
+  double hbm_bytes_per_token = 0;  // cache and weights that decode steps read for one output token
+  double flops_per_token = 0;      // decode and prompt, for one output token
   double accelerator_s_per_token = 0, joules_per_token = 0;
   double usd_per_accelerator_s = 0, bandwidth = 0, peak = 0;  // of one accelerator; bf16
   double users_per_accelerator = 0;
@@ -62,13 +63,13 @@ struct Factor {
 struct Ledger {
   World all_on, all_off;
   std::vector<Share> shares;
-  std::string note;                          // what had to be lifted so that every combination has an answer
+  std::string note;                        // what had to be lifted so that every combination has an answer
   std::vector<Factor> by_bytes, by_flops;  // LMDI from all off to all on: price x bytes x 1/bandwidth x 1/MBU, and with FLOPs and MFU
   std::size_t plans = 0, infeasible = 0;
 };
-/// Plans 2^n combinations of the n levers, all in one space of deployments: the question's own, or, where nothing is feasible there with all
-/// levers off, with `stretch` times its accelerators, or then without limits on latency too (stretch 1: its own in any case). Errors: as
-/// the planner's.
+/// Plans 2^n combinations of the n levers, all in one space of deployments: the question's own, or, where nothing is feasible there with
+/// all levers off, with `stretch` times its accelerators, or then without limits on latency too (stretch 1: its own in any case). Errors:
+/// as the planner's.
 Result<Ledger> ledger(const Frame& frame, const std::vector<LeverInUse>& levers, int stretch = 1);
 
 /// A technique that the question leaves unused, or another thing in place of one it uses: one more plan, all else as it is.

@@ -2,70 +2,124 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+
+#include "savings/counterfactual.hpp"
 
 namespace jevons::savings {
 namespace {
 
-struct World {
+// A small question about a model: few seats, short answers, users who come back with half of their prompt cached.
+struct Asked {
   catalog::Catalog facts = catalog::Catalog::builtin();
   model::Model model;
-  step::Subject subject;
-  plan::Question question;
-  World(std::string_view name, std::string_view chip, std::string_view weights, model::CacheFormat cache)
-      : model{*model::parse_entry((*facts.find_model(name))->json, "x")} {
-    subject.model = &model;
-    subject.parameters = model::parameters(model);
-    subject.weights = *model::weight_scheme(model, weights);
-    subject.weight_bytes = model::weight_bytes(model, subject.parameters, subject.weights);
-    subject.cache_format = model::resolve(model, cache);
-    subject.cache = model::cache_groups(model, subject.cache_format);
-    subject.chip = catalog::accelerator(**facts.find(catalog::Section::accelerator, chip));
-    question = {&facts,          &subject, {.isl = 4000, .osl = 500, .prefix_hit_rate = 0.5}, {.tpot_s = 0.06, .max_accelerators = 8},
-                usd_per_hour(2), 1};
+  Frame frame;
+  Asked(std::string_view name, std::string weights, std::string cache) : model{*model::parse_entry((*facts.find_model(name))->json, "x")} {
+    serve::EnginePolicy policy = serve::defaults_of(serve::Engine::vllm);
+    policy.max_num_seqs = 8;
+    policy.max_num_batched_tokens = 512;
+    plan::Question& q = frame.question;
+    q.catalog = &facts;
+    q.model = &model;
+    q.knobs.chips = {
+        {.thing = *facts.find(catalog::Section::accelerator, "h100-sxm"), .usd_per_s = 0.001, .watts = 1000, .policies = {policy}}};
+    q.knobs.weights = {std::move(weights)};
+    q.knobs.caches = {std::move(cache)};
+    q.knobs.tp = {1, 2};
+    q.knobs.dp = {1};
+    q.budget.accelerators = 2;
+    frame.isl = 400;
+    frame.osl = 16;
+    q.max_context = 416;
+    plan::Load load;
+    load.prefix_hit_rate = 0.5;
+    load.rounds = q.terms.rounds = 3;
+    load.users.input = traffic::Fixed{frame.isl};
+    load.users.output = traffic::Fixed{frame.osl};
+    q.terms.workload = [load](int c) { return plan::closed_load(load, c); };
+    q.terms.steady = true;
+    q.terms.threads = 1;
   }
 };
 
-TEST(Ledger, SharesSumToTheTotal) {
-  const World w("deepseek-v3.2", "b200-sxm", "native", model::CacheFormat::native);
-  const Ledger l = *ledger(w.question);
-  ASSERT_EQ(l.rows.size(), 5u);  // attention, sparsity, cache format, weight format, prefix cache
+TEST(Ledger, SharesSumToTheTotalWhateverTheOrder) {
+  const Asked w("deepseek-v2-lite", "fp8", "fp8");
+  auto levers = levers_in_use(w.frame);
+  std::erase_if(levers, [](const auto& l) { return l.lever == Lever::wide_ep || l.lever == Lever::batching; });
+  ASSERT_EQ(levers.size(), 4u);  // attention, cache format, weight format, prefix cache
+  const Ledger l = *ledger(w.frame, levers);
+  ASSERT_TRUE(l.all_on.best && l.all_off.best);
   double usd = 0, bytes = 0;
-  for (const auto& r : l.rows) {
-    ASSERT_TRUE(r.shapley_usd);
-    usd += *r.shapley_usd;
-    bytes += r.shapley_log_bytes;
+  for (const auto& s : l.shares) {
+    ASSERT_TRUE(s.usd);
+    usd += *s.usd;
+    bytes += s.log_bytes;
   }
-  EXPECT_NEAR(usd, *l.all_off.usd_per_output_mtok - *l.all_on.usd_per_output_mtok, 1e-9 * *l.all_off.usd_per_output_mtok);
-  EXPECT_NEAR(bytes, std::log(l.all_off.cache_bytes_per_user / l.all_on.cache_bytes_per_user), 1e-9);
+  const double total = l.all_off.best->usd_per_mtok - l.all_on.best->usd_per_mtok;
+  EXPECT_NEAR(usd, total, 1e-9 * l.all_off.best->usd_per_mtok);
+  EXPECT_NEAR(bytes, std::log(l.all_off.bytes_per_user / l.all_on.bytes_per_user), 1e-9);
+  std::reverse(levers.begin(), levers.end());
+  const Ledger other = *ledger(w.frame, levers);
+  for (std::size_t i = 0; i < levers.size(); ++i) EXPECT_NEAR(*other.shares[i].usd, *l.shares[levers.size() - 1 - i].usd, 1e-9 * std::abs(total));
 }
 
 TEST(Ledger, OnlyTechniquesInUse) {
-  World w("llama-3.1-70b", "h100-sxm", "bf16", model::CacheFormat::bf16);
-  w.question.workload.prefix_hit_rate = 0;
-  EXPECT_TRUE(switches_of(w.question).empty());
-  w.question.workload.draft_tokens = 1, w.question.workload.tokens_per_step = 1.8;
-  ASSERT_EQ(switches_of(w.question).size(), 1u);
-  EXPECT_EQ(switches_of(w.question)[0].technique, Technique::speculation);
+  Asked w("llama-3.1-8b", "native", "native");
+  const auto has = [&](Lever l) {
+    const auto levers = levers_in_use(w.frame);
+    return std::any_of(levers.begin(), levers.end(), [&](const auto& x) { return x.lever == l; });
+  };
+  for (const auto l :
+       {Lever::attention, Lever::sparsity, Lever::windows, Lever::cache_format, Lever::weight_format, Lever::speculation, Lever::wide_ep})
+    EXPECT_FALSE(has(l));
+  EXPECT_TRUE(has(Lever::prefix_cache));
+  w.frame.question.knobs.drafts = {0, 1};
+  EXPECT_TRUE(has(Lever::speculation));
 }
 
-TEST(Ledger, CounterfactualCachesByHand) {
+TEST(Ledger, WidensUntilTheHardestFits) {
+  Asked w("llama-3.1-70b", "fp8", "native");  // in bf16 141 GB do not fit one of two H100, nor both with room for a request
+  w.frame.question.budget.accelerators = 1;
+  w.frame.question.knobs.tp = {};
+  const std::vector<LeverInUse> weights{{Lever::weight_format, "weights in fp8", "weights in bf16"}};
+  EXPECT_EQ(ledger(w.frame, weights)->infeasible, 1u);
+  const Ledger l = *ledger(w.frame, weights, 4);
+  EXPECT_EQ(l.infeasible, 0u);
+  EXPECT_NE(l.note.find("up to"), std::string::npos);
+}
+
+TEST(Counterfactual, CachesByHand) {
   // V3: latent 576 values x 61 layers; GQA-8: 8 x 256 values; MHA: 128 x 256. In bf16: 70,272, 249,856 and 3,997,696 bytes a token.
-  const World w("deepseek-v3", "h200-sxm", "native", model::CacheFormat::bf16);
+  const Asked w("deepseek-v3", "native", "bf16");
+  EXPECT_EQ(model::cache_slope(model::cache_groups(w.model, model::CacheFormat::bf16)), 70272);
   EXPECT_EQ(model::cache_slope(model::cache_groups(with_gqa(w.model, 8), model::CacheFormat::bf16)), 61 * 8 * 256 * 2);
   EXPECT_EQ(model::cache_slope(model::cache_groups(with_gqa(w.model, 0), model::CacheFormat::bf16)), 61 * 128 * 256 * 2);
-  const Ledger l = *ledger(w.question);
-  EXPECT_NEAR(l.rows[0].without.cache_bytes_per_user / l.all_on.cache_bytes_per_user, 249856.0 / 70272, 1e-12);
 }
 
 TEST(Theta, BetweenNothingAndAll) {
-  World w("llama-3.1-70b", "h100-sxm", "fp8", model::CacheFormat::bf16);
-  w.question.limits.tpot_s.reset();
-  w.question.workload = {.isl = 30000, .osl = 500, .prefix_hit_rate = 0.95};  // long contexts, little to prefill: the cache rules
-  const auto t = *theta_cache(w.question);
-  ASSERT_TRUE(t);
-  EXPECT_GT(*t, 0.1);
-  EXPECT_LT(*t, 1.1);
+  Asked w("llama-3.1-8b", "native", "native");
+  plan::Question& q = w.frame.question;  // long contexts, little to prefill, seats to spare: the cache rules
+  q.knobs.chips[0].policies[0].max_num_seqs = 256;
+  q.budget.accelerators = 1;
+  q.knobs.tp = {1};
+  w.frame.isl = 20000;
+  w.frame.osl = 100;
+  q.max_context = 20100;
+  plan::Load load;
+  load.prefix_hit_rate = 0.95;
+  load.rounds = q.terms.rounds = 3;
+  load.users.input = traffic::Fixed{w.frame.isl};
+  load.users.output = traffic::Fixed{w.frame.osl};
+  q.terms.workload = [load](int c) { return plan::closed_load(load, c); };
+  const auto theta = *elasticity(w.frame, Input::cache_bytes);
+  ASSERT_TRUE(theta);
+  EXPECT_GT(*theta, 0.05);
+  EXPECT_LT(*theta, 1.2);
+  const auto memory = *elasticity(w.frame, Input::memory);
+  ASSERT_TRUE(memory);
+  EXPECT_LT(*memory, 0);                         // more memory makes tokens cheaper
+  EXPECT_NEAR(*rebound_threshold(1), 1, 1e-12);  // ln 2 / -ln(1 - 1/2)
 }
 
 }  // namespace
