@@ -61,7 +61,8 @@ TEST(Ledger, SharesSumToTheTotalWhateverTheOrder) {
   EXPECT_NEAR(bytes, std::log(l.all_off.bytes_per_user / l.all_on.bytes_per_user), 1e-9);
   std::reverse(levers.begin(), levers.end());
   const Ledger other = *ledger(w.frame, levers);
-  for (std::size_t i = 0; i < levers.size(); ++i) EXPECT_NEAR(*other.shares[i].usd, *l.shares[levers.size() - 1 - i].usd, 1e-9 * std::abs(total));
+  for (std::size_t i = 0; i < levers.size(); ++i)
+    EXPECT_NEAR(*other.shares[i].usd, *l.shares[levers.size() - 1 - i].usd, 1e-9 * std::abs(total));
 }
 
 TEST(Ledger, OnlyTechniquesInUse) {
