@@ -98,7 +98,7 @@ report::Table hour_table(const catalog::Catalog& catalog, const cost::Campus& c,
     for (const auto& [path, part, v, how] :
          {std::tuple{"hardware", "hardware", a.hour.hardware, "price over the hours sold, at the cost of capital"},
           std::tuple{"site", "site", a.hour.site, "building spread over the same hours, its book value back"},
-          std::tuple{"power", "power", a.hour.power, "all-in power while sold"},
+          std::tuple{"power", "power", a.hour.power, "all-in power while sold, idle power while not"},
           std::tuple{"operations", "operations", a.hour.operations, "staff, upkeep, spares, sold or not"},
           std::tuple{"overhead", "overhead", a.hour.overhead, "selling and administration"}})
       add(fmt::format("{}_usd", path), part, to_usd_per_hour(v), how, kAppraised);
