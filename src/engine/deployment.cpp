@@ -81,14 +81,8 @@ Result<serve::EnginePolicy> policy_of(const Context& c, const Settings& s, const
     if (!ok) return fail(s.error("pools", fmt::format("{}={}: {}", flag, value, ok.error().what), ok.error().expected, ok.error().hint));
   }
   JEVONS_TRY(const step::Served served, step::Served::read(c.catalog));
-  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
-  p.host_constant = traffic::SimTime(served[kHost[std::size_t(engine)]] * double(traffic::kNsPerSecond));
+  p.host_constant = traffic::SimTime(served.host_request(serve::name(engine)) * double(traffic::kNsPerSecond));
   return serve::checked(serve::of_one_rank(p, words.placement.dp));
-}
-
-// Tokens of a step at most: SGLang's chunk bounds what its prefill budget allows.
-std::int32_t step_tokens(const serve::EnginePolicy& p) {
-  return p.chunk > 0 ? std::min(p.chunk, p.max_num_batched_tokens) : p.max_num_batched_tokens;
 }
 
 Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
@@ -100,7 +94,7 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   p.subject.engine = s.text("engine");
   JEVONS_TRY(p.policy, policy_of(c, s, p.subject.chip, w));
   JEVONS_TRY(p.subject.expert_imbalance, expert_imbalance_of(s, a.model, w.placement));
-  JEVONS_TRY(p.subject.reserve, serve::engine_reserve(c.catalog, step_tokens(p.policy)));
+  JEVONS_TRY(p.subject.reserve, serve::engine_reserve(c.catalog, p.policy.step_tokens()));
   JEVONS_CHECK(step::check_placement(a.model, w.placement));
   JEVONS_TRY(p.lora, adapters_of(c.catalog, p.subject, w.placement, p.policy));
   p.memory = step::memory(p.subject, w.placement);
@@ -196,7 +190,7 @@ Result<serve::Deployment> deployment_of(const Context& c, const Settings& s, std
   JEVONS_TRY(d.failures, failures_of(s, *facts));
   for (PoolPlan& p : pools) {
     step::FormOptions o{.max_batch = p.policy.max_num_seqs,
-                        .max_tokens = std::max(p.policy.max_num_batched_tokens, p.policy.chunk),
+                        .max_tokens = p.policy.step_tokens(),
                         .max_context = longest};
     const serve::CacheBlocks cache = serve::cache_blocks(p.subject, p.placement, p.policy.block_size);
     serve::Pool pool{.policy = p.policy,

@@ -55,7 +55,7 @@ std::string short_name(const plan::Ask& ask, const Shape& s) {
     if (chips) out += " " + c.chip;
     if (weights) out += fmt::format(" {}", d.subject->weights.name);
     if (caches) out += fmt::format(" kv-{}", model::name(d.subject->cache_format));
-    if (limits) out += fmt::format(" {}/{}", d.policy.max_num_seqs, std::max(d.policy.chunk, d.policy.max_num_batched_tokens));
+    if (limits) out += fmt::format(" {}/{}", d.policy.max_num_seqs, d.policy.step_tokens());
     if (d.draft_tokens > 0) out += fmt::format(" d{}", d.draft_tokens);
   }
   if (differs([](const plan::Choice& c) { return c.replica->design().policy.engine; }))

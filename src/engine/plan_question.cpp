@@ -9,6 +9,8 @@
 #include "cost/gpu_hour.hpp"
 #include "engine/plan_verb.hpp"
 #include "engine/scenario.hpp"
+#include "step/served.hpp"
+#include "step/served.hpp"
 #include "traffic/generate.hpp"
 
 namespace jevons::engine {
@@ -119,7 +121,7 @@ Result<void> require_figures(const PlanQuestion& q) {
 
 Result<std::vector<serve::EnginePolicy>> policies_of(const Context& c, const Settings& s, const catalog::Thing& chip) {
   const catalog::Accelerator facts = catalog::accelerator(chip);
-  JEVONS_TRY(const catalog::Thing* memory, c.catalog.find(catalog::Section::efficiency, "engine-memory"));
+  JEVONS_TRY(const step::Served served, step::Served::read(c.catalog));
   JEVONS_TRY(const auto seats, whole_numbers(s, "max_num_seqs", 1, 65536));
   JEVONS_TRY(const auto tokens, whole_numbers(s, "max_num_batched_tokens", 1, 1 << 20));
   std::vector<serve::EnginePolicy> out;
@@ -128,7 +130,7 @@ Result<std::vector<serve::EnginePolicy>> policies_of(const Context& c, const Set
     if (!engine) return fail(s.error("engine", engine.error().what, engine.error().expected));
     serve::EnginePolicy p =
         serve::defaults_of(*engine, facts.memory ? facts.memory->value.value() : 0, chip.name.find("a100") != std::string_view::npos);
-    p.host_constant = traffic::SimTime(memory->get<Seconds>("host_constant")->value.value() * double(traffic::kNsPerSecond));
+    p.host_constant = traffic::SimTime(served.host_request(word) * double(traffic::kNsPerSecond));
     if (s.has("block_size")) p.block_size = std::int32_t(s.integer("block_size"));
     for (const int n : seats.empty() ? std::vector<int>{p.max_num_seqs} : seats) {
       for (const int t : tokens.empty() ? std::vector<int>{0} : tokens) {

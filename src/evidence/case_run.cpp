@@ -241,8 +241,7 @@ Prediction two_stations(const Prepared& p, const step::Served& served, double ho
 }  // namespace
 
 Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors) {
-  constexpr step::Fit kHost[] = {step::Fit::host_vllm, step::Fit::host_sglang, step::Fit::host_trtllm};
-  const double host = served[kHost[std::size_t(p.policy.engine)]] * (factors != nullptr ? factors->prompt : 1);
+  const double host = served.host_request(p.of->engine) * (factors != nullptr ? factors->prompt : 1);
   if (p.of->disaggregated) return two_stations(p, served, host);
   const step::StepTime time = p.time->with(served);
   const Case& c = *p.of;
@@ -253,7 +252,7 @@ Result<Prediction> simulate(const Prepared& p, const step::Served& served, const
   const int ranks = p.placement.dp;
   step::FormOptions options;
   options.max_batch = std::min(policy.max_num_seqs, concurrency);
-  options.max_tokens = policy.max_num_batched_tokens;
+  options.max_tokens = policy.step_tokens();
   options.prefill_floor = time.prefill_floor();
   if (factors != nullptr) options.decode_factor = factors->decode, options.prompt_factor = factors->prompt;
   options.max_context = std::int64_t(c.nominal_isl + c.nominal_osl) + 64;

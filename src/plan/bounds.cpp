@@ -107,7 +107,7 @@ ReplicaBound::ReplicaBound(const Replica& replica, const Demand& demand, serve::
   }
   fixed_work_ = (prompt_attention + growth) / ranks;
 
-  const int room = std::max(policy.max_num_batched_tokens, policy.chunk);
+  const int room = policy.step_tokens();
   hull_ = lower_hull(room + seats, [&](int n) { return seconds(form.token_time(n)); });
   double per_token = 1e300, shared_per_token = ranks > 1 ? 1e300 : 0;
   for (const auto& [n, s] : hull_) {

@@ -10,7 +10,7 @@ Result<std::unique_ptr<Replica>> Replica::build(const catalog::Catalog& catalog,
   r->subject_ = *design.subject;
   r->design_.subject = &r->subject_;
   const auto& policy = design.policy;
-  const int step_tokens = std::max(policy.max_num_batched_tokens, policy.chunk);
+  const int step_tokens = policy.step_tokens();
   JEVONS_TRY(r->subject_.reserve, serve::engine_reserve(catalog, step_tokens));
   JEVONS_TRY(r->time_, step::StepTime::make(catalog, r->subject_, design.placement));
   r->memory_ = step::memory(r->subject_, design.placement);

@@ -1,5 +1,6 @@
 #pragma once
 // How an engine composes its steps: the rules of vLLM, SGLang and TensorRT-LLM as data, each under the engine's own flag name.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -59,6 +60,9 @@ struct EnginePolicy {
   bool hicache_write_back = false;
   double host_cache_size = 0;          // TensorRT-LLM: bytes of host memory, each rank
   traffic::SimTime host_constant = 0;  // ns from the client's send to the scheduler: HTTP and tokenisation; blocks nothing
+
+  /// Tokens of a step at most: SGLang's chunk bounds what its prefill budget allows.
+  std::int32_t step_tokens() const { return chunk > 0 ? std::min(chunk, max_num_batched_tokens) : max_num_batched_tokens; }
 };
 
 /// The defaults of an engine's server, sources at each in engine.cpp. Some depend on the accelerator: its memory in bytes, and whether it

@@ -16,8 +16,7 @@ void Replica::schedule(Composition& c, Composition* in_flight) {
   // SGLang scheduler_recv_skipper.py: a pass that pushed prompts counts 1000, any other 1; new requests are looked for at the interval.
   recv_count_ += pushed_ ? 1000 : 1;
   if (recv_count_ >= policy_.recv_interval) receive();
-  int budget = policy_.max_num_batched_tokens;
-  if (policy_.chunk > 0) budget = std::min(budget, policy_.chunk);
+  int budget = policy_.step_tokens();
   if (hold_) {
     schedule_decodes(c, budget);
     held_ = true;

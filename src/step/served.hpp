@@ -61,6 +61,10 @@ std::span<const FitSpec> served_constants();
 struct Served {
   std::array<double, kFits> value{};
   double operator[](Fit f) const { return value[std::size_t(f)]; }
+  /// s from a client's send to the scheduler of an engine: vllm, sglang or trtllm.
+  double host_request(std::string_view engine) const {
+    return (*this)[engine == "sglang" ? Fit::host_sglang : engine == "trtllm" ? Fit::host_trtllm : Fit::host_vllm];
+  }
   static Served priors();
   /// From catalog/efficiency/served.yaml. Errors: one is missing.
   static Result<Served> read(const catalog::Catalog& catalog);
