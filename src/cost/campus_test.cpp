@@ -176,7 +176,7 @@ TEST(Campus, RegionAndClassSupplyTheSite) {
   EXPECT_NEAR(*germany->carbon * 3.6e6, 381, 1e-9);
   EXPECT_NEAR(germany->site_usd_per_watt * germany->build_factor, 11.6 * 1.085, 1e-9);
   EXPECT_GT(*appraise(*germany)->cost_of_hour, *appraise(gigawatt())->cost_of_hour);
-  EXPECT_FALSE(gigawatt_with({{"region", "sweden"}})->carbon);  // no figure was found: null, not zero
+  EXPECT_FALSE(gigawatt_with({{"region", "sweden"}})->grid_water);  // no figure was found: null, not zero
   EXPECT_NE(gigawatt_with({{"region", "atlantis"}}).error().expected.find("finland"), std::string::npos);
   EXPECT_FALSE(gigawatt_with({{"class", "floating"}}));
 }
