@@ -7,9 +7,10 @@ namespace jevons::fabric {
 namespace {
 
 TEST(Collectives, AllReduceAndDispatch) {
-  // 5 us + 6 us/MB x 2 MB + 3 us/MB x min(2, 1) MB = 20 us.
-  const AllReduce a{Seconds{5e-6}, Seconds{6e-6}, Seconds{3e-6}};
-  EXPECT_NEAR(all_reduce_time(a, Bytes{2e6}).value(), 20e-6, 1e-15);
+  // 5 us + 9 us x 2/(2 + 1) + 3 us/MB x 2 MB = 17 us; twice the floor and half of the rest: 10 + 6.
+  const MeasuredCollective a{5e-6, 9e-6, 1e6, 3e-12};
+  EXPECT_NEAR(collective_time(a, Bytes{2e6}).value(), 17e-6, 1e-15);
+  EXPECT_NEAR(collective_time(a, Bytes{2e6}, 2, 0.5).value(), 16e-6, 1e-15);
   // Published table of copies for k = 8.
   EXPECT_NEAR(dispatch_copies(4, 8), 2.70, 0.005);
   EXPECT_NEAR(dispatch_copies(8, 8), 4.5947, 0.00005);  // 8 x (1 - (7/8)^8) x 7/8; the table prints 4.60
