@@ -137,6 +137,21 @@ class Cli(unittest.TestCase):
         self.assertAlmostEqual(r["e2e"]["mean_ms"], r["ttft"]["mean_ms"] + 199 * r["tpot"]["mean_ms"], delta=1e-6 * r["e2e"]["mean_ms"])
         self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
 
+    def test_simulated_energy(self):
+        words = (*self.SMALL, "--request-rate", "2", "--num-requests", "200", "--format", "json")
+        us, germany, sweden = (json.loads(run(*words, "--region", r).stdout)["values"]["energy"] for r in ("us", "germany", "sweden"))
+        self.assertAlmostEqual(us["joules"], us["joules_per_output_token"] * 200 * 200, delta=1e-6 * us["joules"])
+        # gCO2 of a kilowatt-hour; the water behind one is known of the United States alone.
+        for values, grams in ((us, 367), (germany, 381), (sweden, 36)):
+            self.assertAlmostEqual(values["gco2_per_output_mtok"], values["wh_per_output_token"] * 1e3 * grams, delta=1e-6 * grams)
+        self.assertIsNone(sweden["litres_per_output_mtok"])
+        lossy = json.loads(run(*words, "--site-class", "conventional").stdout)["values"]["energy"]
+        self.assertAlmostEqual(lossy["joules"] / us["joules"], 1.56 / 1.16, delta=1e-9)  # by PUE
+        for flag in ("--region", "--site-class"):
+            wrong = run(*words, flag, "atlantis")
+            self.assertEqual(wrong.returncode, 2)
+            self.assertIn("expected: one of", wrong.stderr)
+
     def test_simulate_fleets(self):
         words = ("simulate", "--model", "llama-3.1-8b", "--isl", "2000", "--osl", "200", "--request-rate", "20", "--num-requests", "600", "--format", "json")
         split = (*words, "--pools", "prefill:h100-sxm:replicas=2 decode:h200-sxm:tp=2")

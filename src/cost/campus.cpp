@@ -9,6 +9,7 @@
 
 #include "base/text.hpp"
 #include "catalog/keys.hpp"
+#include "cost/energy.hpp"
 
 namespace jevons::cost {
 namespace {
@@ -124,6 +125,23 @@ Result<std::vector<FleetPart>> fleet_of(const catalog::Thing& t) {
   return parts;
 }
 
+// What an accelerator of this part draws when nobody has it, over its all-in power: the same at any PUE. Without its board power, the
+// surroundings' share stands in.
+void take_idle_power(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Campus& c, FleetPart& p) {
+  const auto& rest = must(catalog, "power-model", "rest_idle");
+  std::array<double, 3> share{rest.value, rest.low, rest.high};
+  std::vector<const catalog::Fact*> facts{&rest};
+  if (const auto band = power_model(catalog, chip)) {
+    const Watts all_in = *all_in_power(catalog, chip, facts);
+    const std::array models{&band->centre, &band->low, &band->high};
+    for (std::size_t i = 0; i < models.size(); ++i) share[i] = std::min(1.0, power_at(*models[i], {}) / all_in);
+    facts.push_back(&must(catalog, "power-model", "chip_idle"));
+  }
+  p.idle_power = share[0];
+  c.facts.insert(c.facts.end(), facts.begin(), facts.end());
+  if (c.fleet.size() == 1) c.knobs.push_back({"idle_power", Dim{}, share[1], share[2], [](Campus& x, double v) { x.idle_power = v; }});
+}
+
 // Power at the meter, price and rent of one accelerator of each part.
 Result<void> price_parts(const catalog::Catalog& catalog, Taker& take) {
   Campus& c = take.c;
@@ -136,6 +154,7 @@ Result<void> price_parts(const catalog::Catalog& catalog, Taker& take) {
     p.accelerator = std::string(t->name);
     JEVONS_TRY(p.power_each, all_in_power(catalog, chip, c.facts));
     if (own_pue) p.power_each = p.power_each * (c.pue / published_pue);
+    take_idle_power(catalog, chip, c, p);
     if (c.business != Business::colocation && own_price == nullptr) {
       const auto owned = ownership(catalog, chip);
       if (!owned) {
@@ -195,7 +214,7 @@ Result<void> size_fleet(Taker& take) {
                  fmt::format("at least {:.3g} W, one accelerator at the meter", 1 / per_watt),
                  {}});
   }
-  Watts power{};
+  Watts power{}, idle{};
   Usd hardware{};
   UsdPerSecond rent{};
   for (auto& p : c.fleet) {
@@ -203,12 +222,14 @@ Result<void> size_fleet(Taker& take) {
     p.accelerators = c.fleet.size() == 1 && count != nullptr ? count->value : std::floor(site * p.share / p.power_each.value() + 1e-9);
     c.accelerators += p.accelerators;
     power += p.power_each * p.accelerators;
+    idle += p.power_each * (p.accelerators * p.idle_power);
     hardware += p.hardware_each * p.accelerators;
     rent += p.rent_each * p.accelerators;
     c.accelerator += (c.accelerator.empty() ? "" : " + ") + p.accelerator;
   }
   if (c.accelerators > 0) {
     c.power_each = power / c.accelerators;
+    c.idle_power = idle / power;
     c.hardware_each = hardware / c.accelerators;
     c.rent_each = rent / c.accelerators;
   }
@@ -222,6 +243,10 @@ void take_site(const catalog::Catalog& catalog, Taker& take) {
   take.required("build_cost", build_cost != nullptr ? build_cost : take.find("build_cost", "site_capex"),
                 [](Campus& x, double v) { x.site_usd_per_watt = v; });
   if (build_cost == nullptr) take.take(take.find("build_factor"), [](Campus& x, double v) { x.build_factor = v; });
+  if (const auto* own = take.own("idle_power")) {
+    std::erase_if(c.knobs, [](const auto& k) { return k.key == "idle_power"; });
+    take.take(own, [](Campus& x, double v) { x.idle_power = v; });
+  }
   take.required("electricity", take.find("electricity", "electricity"), [](Campus& x, double v) { x.electricity = UsdPerJoule{v}; });
   take.required("build_time", take.find("build_time"), [](Campus& x, double v) { x.build_years = v / kYear; });
   const auto* ramp = take.find("ramp_time");
@@ -347,8 +372,12 @@ Result<void> check_campus(const Campus& c) {
   };
   if (c.occupancy > 1)
     return refuse("occupancy", c.occupancy, "a share from 0 to 1: a site cannot sell more than it has", "write 90 % as 0.9, or build more");
-  const std::array<std::pair<std::string_view, double>, 5> shares{
-      {{"occupancy", c.occupancy}, {"tax", c.tax}, {"debt_share", c.debt_share}, {"debt_rate", c.debt_rate}, {"overhead", c.overhead}}};
+  const std::array<std::pair<std::string_view, double>, 6> shares{{{"occupancy", c.occupancy},
+                                                                   {"idle_power", c.idle_power},
+                                                                   {"tax", c.tax},
+                                                                   {"debt_share", c.debt_share},
+                                                                   {"debt_rate", c.debt_rate},
+                                                                   {"overhead", c.overhead}}};
   for (const auto& [key, v] : shares) {
     if (!(v >= 0 && v <= 1)) return refuse(key, v, "a share from 0 to 1");
   }

@@ -14,7 +14,6 @@ const report::Origin kAppraised{"derived", "cost::appraise in src/cost/appraisal
 const report::Origin kTornado{"derived", "cost::tornado: the appraisal with one input at the end of its range", "src/cost/README.md"};
 const report::Origin kSupply{"derived", "cost::supply in src/cost/supply.cpp: lead + need / (world a year x share)",
                              "catalog/datacenters/supply-limits.yaml"};
-const report::Origin kEnergy{"derived", "cost::token_energy in src/cost/energy.cpp", "catalog/datacenters/power-model.yaml"};
 const report::Origin kHours{"assumed", "factors of the day on the means", "catalog/datacenters/hour-shapes.yaml"};
 
 report::Cell maybe(const std::optional<double>& v, double scale = 1) {
@@ -98,7 +97,7 @@ report::Table hour_table(const catalog::Catalog& catalog, const cost::Campus& c,
     for (const auto& [path, part, v, how] :
          {std::tuple{"hardware", "hardware", a.hour.hardware, "price over the hours sold, at the cost of capital"},
           std::tuple{"site", "site", a.hour.site, "building spread over the same hours, its book value back"},
-          std::tuple{"power", "power", a.hour.power, "all-in power while sold"},
+          std::tuple{"power", "power", a.hour.power, "all-in power while sold, idle power while not"},
           std::tuple{"operations", "operations", a.hour.operations, "staff, upkeep, spares, sold or not"},
           std::tuple{"overhead", "overhead", a.hour.overhead, "selling and administration"}})
       add(fmt::format("{}_usd", path), part, to_usd_per_hour(v), how, kAppraised);
@@ -317,35 +316,6 @@ Result<report::Table> hours_table(const catalog::Catalog& catalog, const cost::C
       row.emplace_back();
     t.rows.push_back(std::move(row));
   }
-  return t;
-}
-
-report::Table energy_table(const cost::TokenEnergyBand& e, report::Document& d) {
-  report::Table t{"energy",
-                  fmt::format("Energy of a token by load: {:.0f} W an accelerator at the meter, {:.0f} % of its busiest", e.power.value(),
-                              100 * e.centre.over_nameplate),
-                  {{"quantity", "quantity", "{}", {}},
-                   {"low", "low", "{:.4g}", kEnergy},
-                   {"value", "value", "{:.4g}", kEnergy},
-                   {"high", "high", "{:.4g}", kEnergy},
-                   {"unit", "unit", "{}", {}}},
-                  {},
-                  {},
-                  true};
-  const auto row = [&](std::string path, std::string what, std::optional<double> low, std::optional<double> v, std::optional<double> high,
-                       std::string unit, std::string why) {
-    d.values.push_back({"energy." + path, what, unit, v, v ? kEnergy : report::Origin{"derived", why, ""}});
-    t.rows.push_back({std::move(what), maybe(low), maybe(v), maybe(high), std::move(unit)});
-    if (!v) t.notes.push_back(fmt::format("{}: null, {}.", path, why));
-  };
-  row("joules_per_token", "energy", e.low.joules.value(), e.centre.joules.value(), e.high.joules.value(), "J/token", "");
-  row("wh_per_token", "energy", e.low.joules.value() / 3600, e.centre.joules.value() / 3600, e.high.joules.value() / 3600, "Wh/token", "");
-  const auto scaled = [](const std::optional<double>& v) { return v ? std::optional(*v * 1e6) : v; };
-  row("gco2_per_mtok", "carbon", scaled(e.low.gco2), scaled(e.centre.gco2), scaled(e.high.gco2), "gCO2/Mtok",
-      "the region states no carbon of its grid");
-  row("litres_per_mtok", "water", scaled(e.low.litres), scaled(e.centre.litres), scaled(e.high.litres), "L/Mtok",
-      "the region states no water of its grid, or the class none of its site");
-  t.notes.push_back("A band of the power model's facts, not of the load; tokens count whatever tokens_per_second counts.");
   return t;
 }
 

@@ -7,6 +7,7 @@
 #include "base/units.hpp"
 #include "catalog/keys.hpp"
 #include "engine/datacenter_tables.hpp"
+#include "engine/energy_table.hpp"
 #include "engine/used_facts.hpp"
 
 namespace jevons::engine {
@@ -199,7 +200,10 @@ Result<Outcome> run_datacenter(Context& context) {
   d.tables = {campus_table(c, a, d), hour_table(catalog, c, a, d), years_table(a), business_table(catalog, *thing),
               fleet_table(catalog, c, exports)};
   JEVONS_TRY(const auto per_token, energy(catalog, *thing, c, d));
-  if (per_token) d.tables.push_back(energy_table(*per_token, d));
+  if (per_token)
+    d.tables.push_back(energy_table(*per_token, false, "tokens count whatever tokens_per_second counts.",
+                                    "the region states no carbon of its grid",
+                                    "the region states no water of its grid, or the class none of its site", d));
   d.tables.push_back(supply_table(limits, c));
   d.tables.push_back(tornado_table(swings, hour));
   JEVONS_TRY(auto by_hour, hours_table(catalog, c));

@@ -168,11 +168,11 @@ TEST(Collectives, BoundsAndFitsOfASystem) {
   for (const auto& t : times) {
     if (t.how == "ring, bound" && t.operation == "all-reduce") ring = t.time.value();
     if (t.how == "in the switch, bound") in_switch = t.time.value();
-    if (t.operation == "expert dispatch") dispatch = t.time.value();
+    if (t.operation == "expert dispatch" && dispatch == 0) dispatch = t.time.value();
   }
   EXPECT_NEAR(ring, 2.0 * 71 / 72 * 64 * kMebi / 900e9, 1e-12);
   EXPECT_NEAR(in_switch, 64 * kMebi / 900e9, 1e-12);
-  EXPECT_NEAR(dispatch, 40.9e-6, 0.07 * 40.9e-6);  // measured at EP64, 128 tokens a rank
+  EXPECT_NEAR(dispatch, 40.9e-6, 0.07 * 40.9e-6);  // measured at EP64, 128 tokens a rank, balanced: 5 % more copies
 }
 
 TEST(Clos, HandCounts) {

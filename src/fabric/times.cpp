@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fabric/expert_exchange.hpp"
+
 namespace jevons::fabric {
 namespace {
 
 constexpr double kMostRanks = 1e9, kMostMeasured = 128;
+constexpr double kMostExchanging = 64, kTopK = 8;
+constexpr Bytes kRow{7168 * 2.0};
 
 // Endpoints that share a first-tier switch of every plane.
 double group(const Network& n) {
@@ -56,13 +60,12 @@ void measured(const catalog::Catalog& catalog, const Network& n, Bytes bytes, st
       }
     }
     for (const auto& [op, label] : {std::pair{"moe_dispatch", "expert dispatch"}, std::pair{"moe_combine", "expert combine"}}) {
-      for (int ranks = int(std::min(n.endpoints, kMostMeasured)); ranks > 1; --ranks) {
-        const auto f = measured_fit(catalog, chip->name, op, ranks, "bfloat16");
-        if (!f) continue;
-        const Bytes row{7168 * 2.0};
-        out.push_back(
-            {label, note("128 tokens, top 8"), ranks, row * 128.0, all_to_all_time(f->alpha, f->beta, 128, row, ranks, 8), f->error});
-        break;
+      const auto kernel = exchange_kernel(catalog, chip->name, op);
+      if (!kernel) continue;
+      const double ranks = std::min(n.endpoints, kMostExchanging);
+      for (const double tokens : {128.0, 4096.0}) {
+        const Seconds t = exchange_time(*kernel, {tokens, kRow, 1, ranks, random_destinations(ranks, kTopK)});
+        out.push_back({label, note(fmt::format("{:.0f} tokens, top 8 at random", tokens)), int(ranks), kRow * tokens, t, kernel->error});
       }
     }
   }

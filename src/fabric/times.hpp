@@ -19,7 +19,8 @@ struct CollectiveTime {
 
 /// Times for `bytes` per rank over all endpoints: closed forms (a bound: no protocol, no congestion; latency 0 where a switch's is not
 /// known), hierarchical where leaves group the endpoints, and fits measured on accelerators that live in the fabric, at the largest group
-/// measured that fits. Expert dispatch at 128 tokens a rank of 7,168 bf16 values, top 8. Nothing for a single endpoint.
+/// measured that fits. Expert dispatch and combine at 128 and 4,096 tokens a rank of 7,168 bf16 values, top 8 of experts at random,
+/// at up to 64 ranks. Nothing for a single endpoint.
 std::vector<CollectiveTime> collective_times(const catalog::Catalog& catalog, const Network& n, const PartsList& list, Bytes bytes);
 
 }  // namespace jevons::fabric

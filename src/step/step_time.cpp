@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fabric/collectives.hpp"
-
 namespace jevons::step {
 namespace {
 
@@ -118,6 +116,11 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
                                        : 2] = {number("floor_us") * 1e-6, number("kink_us") * 1e-6, number("kink_mb") * 1e6,
                                                number("us_per_mb") * 1e-12};
   }
+  const auto* latency = reduce->find("network_latency");
+  if (latency == nullptr)
+    missing = "network_latency";
+  else
+    c.network_latency = Seconds{latency->value};
   if (c.allreduce[0].floor == 0) missing = "the all-reduce of engine " + std::string(engine);
   if (!missing.empty()) return bad_input(std::string(t.file), "lacks " + missing, "every constant of the step-time form");
   const catalog::Thing* band = c.thing;
@@ -173,6 +176,11 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
   const auto& wire = inside ? s.chip.scaleup_bandwidth : s.chip.scaleout_bandwidth;
   if (p.dp > 1 && !wire) return lacks(inside ? "scaleup_bandwidth" : "scaleout_bandwidth");
   t.dispatch_bandwidth_ = wire ? wire->value.value() * t.constants_.dispatch_fraction : 1;
+  t.domain_ = std::min(p.tp, std::max(1, int(s.chip.scaleup_domain.value_or(p.tp))));
+  if (p.tp > t.domain_) {
+    if (!s.chip.scaleout_bandwidth) return lacks("scaleout_bandwidth");
+    t.network_ = s.chip.scaleout_bandwidth->value;
+  }
   if (s.chip.scaleup_bandwidth) {
     t.link_ = s.chip.scaleup_bandwidth->value.value();
   } else {
@@ -254,16 +262,19 @@ double StepTime::moe_seconds(const KindCost& k, double tokens) const {
 }
 
 double StepTime::all_reduce_seconds(double bytes) const {
-  const int n = placement_.tp;
-  if (n <= 1) return 0;
+  if (placement_.tp <= 1) return 0;
+  const int n = domain_, domains = (placement_.tp + n - 1) / n;
+  double across = 0;
+  if (domains > 1) across = fabric::all_reduce_across(n, domains, Bytes{bytes}, network_, constants_.network_latency).value();
+  if (n <= 1) return across;
   // Measured at 2, 4 and 8 ranks; above 8 the latency grows with the tiers of the domain, as log2 of the ranks.
   const int i = n <= 2 ? 0 : n <= 4 ? 1 : 2;
   const double stretch = n > 8 ? std::log2(double(n)) / 3 : 1;
-  const KernelConstants::AllReduce& a = constants_.allreduce[std::size_t(i)];
   // Chips with slower links than the measured ones take longer in proportion.
   const double slower = std::max(1.0, constants_.allreduce_link / link_);
-  return a.floor * stretch * served_[Fit::allreduce_latency] +
-         (a.kink * bytes / (bytes + a.kink_bytes) + a.per_byte * bytes) * slower * served_[Fit::allreduce_size];
+  return across + fabric::collective_time(constants_.allreduce[std::size_t(i)], Bytes{bytes}, stretch * served_[Fit::allreduce_latency],
+                                          slower * served_[Fit::allreduce_size])
+                      .value();
 }
 
 StepTime::Parts StepTime::parts(const Step& x) const {
