@@ -137,6 +137,18 @@ class Cli(unittest.TestCase):
         self.assertAlmostEqual(r["e2e"]["mean_ms"], r["ttft"]["mean_ms"] + 199 * r["tpot"]["mean_ms"], delta=1e-6 * r["e2e"]["mean_ms"])
         self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
 
+    def test_schemas_of_files(self):
+        for verb, fact in (("fabric", "endpoint_bandwidth"), ("datacenter", "site_power")):
+            schema = json.loads(run(verb, "--schema").stdout)
+            self.assertEqual(set(schema["properties"]), {"name", "title", "aliases", "attributes", "defaults", "facts"})
+            self.assertIn(fact, schema["properties"]["facts"]["properties"])
+            self.assertNotIn(fact, schema["properties"]["attributes"]["properties"])
+            self.assertEqual(run(verb).returncode, 2)
+        for setting, said in (("region=mars", "--set region: unknown region"), ("rent=-1 USD/h", "--set rent: '-1 USD/h'"), ("ramp_time=100 yr", "--set ramp_time"), ("occupancy=1.2", "build more")):
+            wrong = run("datacenter", "gigawatt-campus", "--set", setting)
+            self.assertEqual(wrong.returncode, 2)
+            self.assertIn(said, wrong.stderr)
+
     def test_simulated_energy(self):
         words = (*self.SMALL, "--request-rate", "2", "--num-requests", "200", "--format", "json")
         us, germany, sweden = (json.loads(run(*words, "--region", r).stdout)["values"]["energy"] for r in ("us", "germany", "sweden"))

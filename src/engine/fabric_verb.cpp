@@ -136,6 +136,11 @@ report::Table network_table(const catalog::Thing& thing, const fabric::Design& d
   const auto plain = [](auto q) { return q ? std::optional(q->value()) : std::nullopt; };
   sum("watts", "power", plain(fabric::fabric_power(list)), list.power.value(), "W");
   sum("usd", "price", plain(fabric::fabric_price(list)), list.price.value(), "USD");
+  if (const double use = fabric::port_use(d.network); use < 0.8)
+    t.notes.push_back(fmt::format(
+        "An endpoint's {} in each plane leave {:.0f} % of its port unused: ports of that rate (a radix of {:.0f}), or fewer "
+        "planes, would need fewer switches.",
+        format_si(d.network.endpoint_bandwidth.value() * 8 / d.network.planes, "bit/s"), 100 * (1 - use), d.network.radix / use));
   if (list.failures_per_year > 0)
     row("known_failures_per_year", "failures of the parts known", format_number(list.failures_per_year), list.failures_per_year, "1/year");
   return t;
@@ -159,6 +164,9 @@ report::Table times_table(const catalog::Catalog& catalog, const fabric::Design&
   }
   if (!d.centre.latency && d.network.shape == fabric::Shape::clos)
     t.notes.push_back("The latency of this switch is not published: bounds are of bandwidth alone.");
+  if (d.network.shape != fabric::Shape::clos)
+    t.notes.push_back(
+        "No latency of a hop between accelerators is counted: bounds are of bandwidth alone, rings over all of an accelerator's links.");
   return t;
 }
 
@@ -299,7 +307,9 @@ std::span<const OptionSpec> fabric_options() {
   return table;
 }
 
-Result<Outcome> run_fabric(Context& c) {
+namespace {
+
+Result<Outcome> counted_network(Context& c) {
   const auto message = parse_measure(c.settings.text("message"));
   if (!message || !(message->dim == Bytes::dim) || !(message->value > 0 && message->value < 1e15))
     return fail(c.settings.error("message", fmt::format("'{}' is no size", c.settings.text("message")), "bytes, such as 64 MiB"));
@@ -350,6 +360,13 @@ Result<Outcome> run_fabric(Context& c) {
     if (const auto part = c.catalog.find(catalog::Section::component, thing->attribute(key))) use_facts(d, **part);
   }
   return o;
+}
+
+}  // namespace
+
+Result<Outcome> run_fabric(Context& c) {
+  auto outcome = counted_network(c);
+  return outcome ? std::move(outcome) : fail(catalog::placed(std::move(outcome).error(), c.settings));
 }
 
 }  // namespace jevons::engine

@@ -227,6 +227,11 @@ void mesh(const Network& n, PartsList& b) {
 
 }  // namespace
 
+double port_use(const Network& n) {
+  if (n.shape != Shape::clos) return 1;
+  return n.endpoint_bandwidth / n.planes / (n.switch_capacity / n.radix * ports_of(n));
+}
+
 double reach(double radix, int tiers, double o, double ports) {
   const double usable = std::floor(radix / ports);
   if (tiers == 1) return usable;

@@ -27,7 +27,9 @@ constexpr OptionSpec kKeys[] = {
     {.path = "tiers", .unit = "count", .help = "switch tiers, 1 to 6 (default 1)"},
     {.path = "planes",
      .unit = "count",
-     .help = "parallel networks an endpoint spreads over; rails of a rail-optimised cluster (default 1)"},
+     .help = "parallel networks that each endpoint spreads its bandwidth over (default 1). Rails that meet at the spine are one network; "
+             "rails that "
+             "never meet are planes of an endpoint that is a whole node"},
     {.path = "oversubscription", .unit = "count", .help = "leaf bandwidth down over up (default 1: none)"},
     {.path = "endpoints_per_leaf", .unit = "count", .help = "where the machine fixes it; else as many as the ports allow"},
     {.path = "chips_per_tray", .unit = "count", .help = "switch chips in one box (default 1)"},
