@@ -82,7 +82,11 @@ report::Table parts_table(const fabric::PartsList& list) {
       const std::string prefix = std::string(quantity) + " of ";
       if (u.starts_with(prefix)) left_out += (left_out.empty() ? "" : ", ") + u.substr(prefix.size());
     }
-    if (!left_out.empty()) t.notes.push_back(fmt::format("Not in the sum of {}, because it is not published: {}.", quantity, left_out));
+    const std::string remedy = left_out.find("switch chip") == std::string::npos || quantity == "failure rate"
+                                   ? ""
+                                   : fmt::format("; --set switch_{}='… {}' fills a switch's", quantity, quantity == "power" ? "W" : "USD");
+    if (!left_out.empty())
+      t.notes.push_back(fmt::format("Not in the sum of {}, because it is not published: {}{}.", quantity, left_out, remedy));
   }
   return t;
 }

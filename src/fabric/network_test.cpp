@@ -312,6 +312,14 @@ TEST(Strangers, ThreeTiersByHand) {
   EXPECT_EQ(l.hops, 5);
 }
 
+// HGX H100: 18 links of 25 GB/s an accelerator, split 5, 4, 4 and 5 over four chips: 144 in all.
+TEST(Clos, LinksOfUnequalPlanes) {
+  const auto hgx = parts_list(*network(builtin(), fabric_of("hgx-h100")));
+  ASSERT_TRUE(hgx) << hgx.error().message();
+  EXPECT_EQ(hgx->links, 144);
+  EXPECT_EQ(hgx->switch_chips, 4);
+}
+
 // 51.2T as 64 ports of 800G: an endpoint of 400G leaves half a port unused, split over two planes three quarters.
 TEST(Clos, PortsThatAreTooFast) {
   Network n = clos(32, 0.4, 51.2, 64, 1);
