@@ -149,6 +149,18 @@ class Cli(unittest.TestCase):
             self.assertEqual(wrong.returncode, 2)
             self.assertIn(said, wrong.stderr)
 
+    def test_income_pages(self):
+        model = json.loads(run("datacenter", "income-model", "--format", "json").stdout)["tables"]
+        at = {row["occupancy_pct"]: row for row in model["income"]}
+        self.assertAlmostEqual(at[50]["net_margin_pct"], 0, delta=1e-9)
+        self.assertAlmostEqual(at[90]["gross_margin_pct"], 53.33, delta=0.01)
+        self.assertAlmostEqual(at[90]["net_margin_pct"], 34, delta=0.01)
+        gds = json.loads(run("datacenter", "gds-2024", "--format", "json").stdout)["tables"]
+        self.assertEqual(gds["account"][-1]["kcny"], -770912)
+        for row in gds["break_even"]:  # published accounts give 79 to 81 %
+            self.assertTrue(78.5 < row["break_even_pct"] < 81, row)
+        self.assertEqual(run("datacenter", "income-model", "--set", "occupancy=0.5").returncode, 2)
+
     def test_simulated_energy(self):
         words = (*self.SMALL, "--request-rate", "2", "--num-requests", "200", "--format", "json")
         us, germany, sweden = (json.loads(run(*words, "--region", r).stdout)["values"]["energy"] for r in ("us", "germany", "sweden"))

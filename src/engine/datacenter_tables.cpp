@@ -232,7 +232,8 @@ report::Table business_table(const catalog::Catalog& catalog, const catalog::Thi
                       maybe(a->payback_years)});
   }
   t.notes.push_back(
-      "The rent is the same in each row of a business. in-rent: power is paid out of it; pass-through: billed at cost on top; net: "
+      "Debt, lives and rents are those of this campus: a landlord's debt_rate, site_life and space_rent are his own. in-rent: power is "
+      "paid out of it; pass-through: billed at cost on top; net: "
       "customers pay their supplier, in neither revenue nor "
       "cost.");
   return t;

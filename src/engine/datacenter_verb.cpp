@@ -8,6 +8,7 @@
 #include "catalog/keys.hpp"
 #include "engine/datacenter_tables.hpp"
 #include "engine/energy_table.hpp"
+#include "engine/income_page.hpp"
 #include "engine/used_facts.hpp"
 
 namespace jevons::engine {
@@ -189,6 +190,14 @@ Result<Outcome> appraised(Context& context) {
   const auto check = thing->attribute("supply_check");
   if (!check.empty() && check != "report" && check != "enforce")
     return fail({ErrorCode::bad_input, std::string(thing->file), 0, "supply_check", fmt::format("'{}'", check), "report or enforce", {}});
+  JEVONS_TRY(auto income, income_page(catalog, *thing));
+  if (income) {
+    for (const auto& o : cost::campus_keys()) {
+      if (context.settings.has(o.path))
+        return fail(context.settings.error(o.path, fmt::format("has no effect on {}", thing->name), "no --set", "it changes a campus"));
+    }
+    return Outcome{.document = std::move(*income)};
+  }
   JEVONS_TRY(const cost::Campus c, cost::campus(catalog, *thing));
   JEVONS_TRY(const cost::Appraisal a, cost::appraise(c));
   JEVONS_TRY(const auto swings, cost::tornado(c));

@@ -335,7 +335,8 @@ const Verb kVerbs[] = {
      "In a FILE the keys below without a unit stand under attributes, those with one under facts as {value: NUMBER UNIT}.",
      "  jevons datacenter gigawatt-campus --explain\n  jevons datacenter gigawatt-agents --set region=us-texas --set load_shape=day\n"
      "  jevons datacenter gigawatt-campus --set business=colocation --set power_billing=net\n"
-     "  jevons datacenter my-campus.yaml --format json -o out\n\n"
+     "  jevons datacenter my-campus.yaml --format json -o out\n"
+     "  jevons datacenter income-model; jevons datacenter gds-2024    # an income model of occupancy, an operator's accounts\n\n"
      "A whole my-campus.yaml\n"
      "  name: my-campus\n  attributes: {accelerator: h100-sxm, region: finland, class: ai-liquid, business: gpu-cloud, power_billing: "
      "in-rent}\n"
