@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "engine/links.hpp"
 #include "engine/simulate_tiers.hpp"
+#include "serve/engine_memory.hpp"
 #include "step/form_of.hpp"
 #include "step/served.hpp"
 
@@ -91,10 +92,12 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   Scenario scenario = a.scenario;
   JEVONS_CHECK(scenario.settings.set("accelerator", w.accelerator, s.has("pools") ? "--pools" : s.setting("accelerator").file));
   JEVONS_TRY(p.subject, make_subject(c.catalog, a.model, scenario, s.text("weights"), s.text("kv_cache_dtype")));
-  p.subject.engine = s.text("engine");
+  step::set_engine(p.subject, s.text("engine"));
+  if (s.integer("speculation.draft_tokens") == 0) p.subject.weight_bytes.mtp = 0;  // engines load the draft layers only to draft
   JEVONS_TRY(p.policy, policy_of(c, s, p.subject.chip, w));
   JEVONS_TRY(p.subject.expert_imbalance, expert_imbalance_of(s, a.model, w.placement));
-  JEVONS_TRY(p.subject.reserve, serve::engine_reserve(c.catalog, p.policy.step_tokens()));
+  const auto fraction = s.has("limits.gpu_memory_utilization") ? std::optional(s.number("limits.gpu_memory_utilization")) : std::nullopt;
+  JEVONS_CHECK(serve::share_memory(c.catalog, p.policy, w.placement, fraction, p.subject));
   JEVONS_CHECK(step::check_placement(a.model, w.placement));
   JEVONS_TRY(p.lora, adapters_of(c.catalog, p.subject, w.placement, p.policy));
   p.memory = step::memory(p.subject, w.placement);

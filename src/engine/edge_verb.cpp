@@ -8,6 +8,7 @@
 #include "engine/scenario.hpp"
 #include "plan/edge.hpp"
 #include "plan/subject.hpp"
+#include "serve/engine_memory.hpp"
 #include "serve/steady_state.hpp"
 
 namespace jevons::engine {
@@ -88,8 +89,9 @@ Result<double> electricity(const Context& c, const Settings& s) {  // USD per ki
 
 // One request alone on the device. Errors: the chip lacks a fact; a model that does not fit is told in q.no_device.
 Result<void> put_device(const Context& c, const Settings& s, const model::Model& m, const catalog::Thing& chip, plan::EdgeQuestion& q) {
-  JEVONS_TRY(step::Subject subject, plan::subject_of(c.catalog, m, chip, {s.text("device.weights"), "native"}, 0.9));
-  JEVONS_TRY(subject.reserve, serve::engine_reserve(c.catalog, 512));
+  JEVONS_TRY(step::Subject subject, plan::subject_of(m, chip, {s.text("device.weights"), "native"}));
+  const serve::EnginePolicy one{.max_num_seqs = 1, .max_num_batched_tokens = 512, .max_model_len = 1 << 15};
+  JEVONS_CHECK(serve::share_memory(c.catalog, one, {}, 0.9, subject));
   const double isl = s.number("workload.isl") + s.number("workload.shared_system_prompt_length"), osl = s.number("workload.osl");
   JEVONS_TRY(const step::StepTime time, step::StepTime::make(c.catalog, subject, {}));
   const step::Memory memory = step::memory(subject, {});

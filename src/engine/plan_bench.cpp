@@ -60,7 +60,7 @@ Result<Study> run_study(const catalog::Catalog& catalog, int threads) {
     JEVONS_TRY(models[m], load_model(catalog, std::string(kModels[m])));
     for (const auto chip : kChips) {
       JEVONS_TRY(const catalog::Thing* thing, catalog.find(catalog::Section::accelerator, chip));
-      JEVONS_TRY(step::Subject s, plan::subject_of(catalog, models[m], *thing));
+      JEVONS_TRY(step::Subject s, plan::subject_of(models[m], *thing));
       subjects.push_back(std::move(s));
     }
   }

@@ -108,7 +108,7 @@ Result<std::vector<Margin>> margins_of(const Context& c, const PlanQuestion& q, 
 
 std::vector<File> plan_files(const PlanQuestion& q, const plan::Search& found, std::int64_t max_context) {
   const plan::Shape& s = q.ask.shapes[found.points[*found.best].shape];
-  const plan::LaunchOptions o{q.settings.text("model"), max_context, q.knobs.utilization};
+  const plan::LaunchOptions o{q.settings.text("model"), max_context, q.knobs.memory_fraction};
   const auto& engine = q.ask.choices[s.parts.front().choice].replica->design().policy.engine;
   const auto title = [&](std::string_view with) {
     return fmt::format("{}, with {}{}", shape_name(q.ask, s), with,

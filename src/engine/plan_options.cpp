@@ -47,10 +47,9 @@ constexpr OptionSpec kPlan[] = {
     {.path = "limits.gpu_memory_utilization",
      .flag = "--gpu-memory-utilization",
      .type = T::number,
-     .fallback = "0.9",
      .low = 0.05,
      .high = 1,
-     .help = "share of memory the engine may use"},
+     .help = "share of memory the engine may use (SGLang: --mem-fraction-static; TensorRT-LLM: free_gpu_memory_fraction); unset: its default"},
 
     {.path = "workload.isl",
      .flag = "--isl",

@@ -254,7 +254,7 @@ Result<PlanQuestion> read_plan(const Context& c) {
       return fail(s.error("handover.overlapped", "has no effect without disaggregation", "--disaggregation allowed or only"));
     k.overlapped_layers = q.model.layers();
   }
-  k.utilization = s.number("limits.gpu_memory_utilization");
+  if (s.has("limits.gpu_memory_utilization")) k.memory_fraction = s.number("limits.gpu_memory_utilization");
 
   plan::Budget& b = q.budget;
   b.accelerators = int(s.integer("limits.max_accelerators"));

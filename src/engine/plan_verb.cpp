@@ -46,7 +46,7 @@ Result<Outcome> run_plan(Context& c) {
   o.document = page_of_plan(q, space, found, margins);
   const plan::Shape& best = q.ask.shapes[found.points[*found.best].shape];
   const auto engine = q.ask.choices[best.parts.front().choice].replica->design().policy.engine;
-  const plan::LaunchOptions launch{s.text("model"), longest, q.knobs.utilization};
+  const plan::LaunchOptions launch{s.text("model"), longest, q.knobs.memory_fraction};
   for (const auto& line : plan::launch_lines(q.ask, best, engine, launch))
     o.document.notes.push_back(fmt::format("{}: {}", line.role, line.command));
   if (c.wants_files) o.files = plan_files(q, found, longest);

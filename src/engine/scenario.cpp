@@ -124,9 +124,9 @@ Result<step::Subject> make_subject(const catalog::Catalog& catalog, const model:
   subject.cache = model::cache_groups(m, subject.cache_format);
   JEVONS_TRY(const catalog::Thing* chip, catalog.find(catalog::Section::accelerator, s.settings.text("accelerator")));
   subject.chip = catalog::accelerator(*chip);
-  subject.memory_utilization = s.settings.number("limits.gpu_memory_utilization");
+  if (s.settings.has("limits.gpu_memory_utilization")) subject.memory_utilization = s.settings.number("limits.gpu_memory_utilization");
   JEVONS_TRY(const catalog::Thing* engine, catalog.find(catalog::Section::efficiency, "engine-memory"));
-  subject.reserve = engine->get<Bytes>("reserve")->value.value();
+  subject.reserve.runtime = engine->get<Bytes>("reserve")->value.value();
   return subject;
 }
 

@@ -146,7 +146,7 @@ Result<serve::LoraCost> adapters_of(const catalog::Catalog& catalog, step::Subje
                                     const serve::EnginePolicy& policy) {
   if (!policy.enable_lora) return serve::LoraCost{};
   JEVONS_TRY(const serve::LoraModel lora, serve::lora_model(catalog, subject, placement, policy.max_lora_rank));
-  subject.reserve += policy.max_loras * lora.slot_bytes;
+  subject.reserve.adapters += policy.max_loras * lora.slot_bytes;
   return lora.cost;
 }
 

@@ -52,7 +52,7 @@ constexpr OptionSpec kModelOptions[] = {
      .flag = "--kv-cache-dtype",
      .type = OptionType::text,
      .fallback = "native",
-     .help = "cache format: native, bf16, fp8, fp8_ds_mla"},
+     .help = "cache format: native, bf16, fp8, fp8_ds_mla, fp8_plain"},
 };
 
 Result<Outcome> run_model(Context& c) {

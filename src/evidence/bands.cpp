@@ -7,7 +7,7 @@ namespace jevons::evidence {
 namespace {
 
 constexpr std::string_view kNames[] = {"seen block", "seen engine and format", "new model", "new chip", "near the KV limit"};
-constexpr std::size_t kEnough = 20;
+constexpr std::size_t kEnough = 20, kEnoughNearLimit = 8;
 
 Interval interval_of(std::vector<double> r) {
   std::sort(r.begin(), r.end());
@@ -29,9 +29,9 @@ Result<Bands> read_bands(const catalog::Catalog& catalog) {
     const auto at = std::find(std::begin(kNames), std::end(kNames), s.text(row, "regime"));
     if (at == std::end(kNames)) return bad_input(std::string(t->file), "unknown regime '" + std::string(s.text(row, "regime")) + "'");
     const auto number = [&](std::string_view column) { return s.number(row, column).value_or(1); };
-    out[std::size_t(at - std::begin(kNames))] = {{number("tpot_low"), number("tpot_high")},
-                                                 {number("ttft_low"), number("ttft_high")},
-                                                 {number("output_low"), number("output_high")},
+    out[std::size_t(at - std::begin(kNames))] = {{{number("tpot_low"), number("tpot_high")},
+                                                  {number("ttft_low"), number("ttft_high")},
+                                                  {number("output_low"), number("output_high")}},
                                                  number("cases")};
   }
   return out;
@@ -56,12 +56,26 @@ Regime regime_of(const Prediction& p, const Seen& seen) {
   return seen.blocks.contains(c.block()) ? Regime::seen_block : Regime::seen_engine_format;
 }
 
+MetricBands band_of(const Prediction& p, const MetricBands& regime) {
+  const auto about = [](const Interval& band, const Interval& capacity) {
+    return Interval{band.low * capacity.low, band.high * capacity.high};
+  };
+  MetricBands out = regime;
+  out.tpot = about(regime.tpot, p.capacity.tpot);
+  out.ttft = about(regime.ttft, p.capacity.ttft);
+  out.output_tok_s = about(regime.output_tok_s, p.capacity.output_tok_s);
+  return out;
+}
+
 Residual residual_of(const Prediction& p, Regime regime) {
   const Case& c = *p.of;
+  const auto beyond = [](double ratio, const Interval& capacity) {
+    return ratio > capacity.high ? std::log(ratio / capacity.high) : ratio < capacity.low ? std::log(ratio / capacity.low) : 0;
+  };
   Residual r{regime, {}, {}, {}};
-  if (c.tpot_s && *c.tpot_s > 0) r.tpot = std::log(*c.tpot_s / p.tpot_s);
-  if (c.ttft_usable && c.ttft_s && *c.ttft_s > 0) r.ttft = std::log(*c.ttft_s / p.ttft_s);
-  if (const auto measured = measured_output(c)) r.output_tok_s = std::log(*measured / p.output_tok_s);
+  if (c.tpot_s && *c.tpot_s > 0) r.tpot = beyond(*c.tpot_s / p.tpot_s, p.capacity.tpot);
+  if (c.ttft_usable && c.ttft_s && *c.ttft_s > 0) r.ttft = beyond(*c.ttft_s / p.ttft_s, p.capacity.ttft);
+  if (const auto measured = measured_output(c)) r.output_tok_s = beyond(*measured / p.output_tok_s, p.capacity.output_tok_s);
   return r;
 }
 
@@ -76,7 +90,7 @@ Bands bands_of(std::span<const Residual> residuals) {
         for (const Residual& x : residuals) {
           if ((from == kRegimes || std::size_t(x.regime) == from) && (x.*metric)) r.push_back(*(x.*metric));
         }
-        if (r.size() >= kEnough || from == kRegimes) break;
+        if (r.size() >= (Regime(from) == Regime::near_limit ? kEnoughNearLimit : kEnough) || from == kRegimes) break;
         from = kNext[from];
         r.clear();
       }
@@ -87,6 +101,15 @@ Bands bands_of(std::span<const Residual> residuals) {
     b.tpot = pick(&Residual::tpot, &b.cases);
     b.ttft = pick(&Residual::ttft, nullptr);
     b.output_tok_s = pick(&Residual::output_tok_s, nullptr);
+  }
+  // A nearly full cache makes nothing surer.
+  MetricBands& near = out[std::size_t(Regime::near_limit)];
+  for (const MetricBands& b : out) {
+    if (b.cases < kEnough) continue;
+    for (const auto metric : {&Intervals::tpot, &Intervals::ttft, &Intervals::output_tok_s}) {
+      (near.*metric).low = std::min((near.*metric).low, (b.*metric).low);
+      (near.*metric).high = std::max((near.*metric).high, (b.*metric).high);
+    }
   }
   return out;
 }

@@ -12,12 +12,9 @@ enum class Regime : std::uint8_t { seen_block, seen_engine_format, new_model, ne
 inline constexpr std::size_t kRegimes = 5;
 std::string_view name(Regime r);
 
-/// measured / predicted lies between low and high in nine of ten cases.
-struct Interval {
-  double low = 1, high = 1;
-};
-struct MetricBands {
-  Interval tpot, ttft, output_tok_s;
+/// measured / predicted lies between low and high in nine of ten cases. Near the KV limit these are factors beyond what the uncertain size
+/// of the cache explains.
+struct MetricBands : Intervals {
   double cases = 0;  // left-out predictions behind them
 };
 using Bands = std::array<MetricBands, kRegimes>;
@@ -30,15 +27,17 @@ struct Seen {
 };
 Seen seen_in(const step::ServedBlocks& blocks);
 Regime regime_of(const Prediction& p, const Seen& seen);
+/// The band of one prediction: its regime's, about what the uncertain size of the cache allows.
+MetricBands band_of(const Prediction& p, const MetricBands& regime);
 
-/// One left-out prediction: the regime it stands for, and ln(measured/predicted) where measured.
+/// One left-out prediction: the regime it stands for, and ln(measured/predicted) where measured, less what the cache's size explains.
 struct Residual {
   Regime regime{};
   std::optional<double> tpot, ttft, output_tok_s;
 };
 Residual residual_of(const Prediction& p, Regime regime);
 /// The 5th and 95th percentiles of each regime, widened to the (n + 1)-th rank of conformal prediction; regimes of fewer than 20 residuals
-/// take those of the next less known one.
+/// take those of the next less known one; near the KV limit 8 will do.
 Bands bands_of(std::span<const Residual> residuals);
 
 }  // namespace jevons::evidence

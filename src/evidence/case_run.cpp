@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "serve/engine_memory.hpp"
 #include "serve/metrics.hpp"
 #include "step/form_of.hpp"
 #include "traffic/generate.hpp"
@@ -27,9 +28,9 @@ std::string_view flag(const Case& c, std::string_view name) {
   return {};
 }
 
-Result<double> fraction_flag(const Case& c, std::string_view name, double fallback) {
+Result<std::optional<double>> fraction_flag(const Case& c, std::string_view name) {
   const std::string_view text = flag(c, name);
-  if (text.empty()) return fallback;
+  if (text.empty()) return std::nullopt;
   double v = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), v);
   if (status != std::errc{} || end != text.data() + text.size() || !(v > 0 && v <= 1)) {
@@ -104,9 +105,9 @@ Result<void> describe_model(const catalog::Catalog& catalog, const Case& c, Prep
   s.weight_bytes = model::weight_bytes(*p.model, s.parameters, s.weights);
   s.weight_bytes.mtp = 0;  // no case speculates, and engines load the draft layers only to draft
   s.chip = catalog::accelerator(**chip);
-  s.engine = c.engine;
   JEVONS_TRY(s.cache_format, cache_format_of(c, s.chip));
   s.cache = model::cache_groups(*p.model, s.cache_format);
+  step::set_engine(s, c.engine);
   return {};
 }
 
@@ -142,10 +143,8 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
   p.placement = c.disaggregated ? c.decode.placement : c.placement;
   p.concurrency = c.disaggregated ? std::max(1.0, c.concurrency / c.decode.count) : c.concurrency;
   JEVONS_TRY(p.policy, policy_of(c, p.subject->chip, p.placement.dp, p.notes));
-  JEVONS_TRY(const double utilization, fraction_flag(c, "gpu-memory-utilization", 0.9));
-  JEVONS_TRY(p.subject->memory_utilization, fraction_flag(c, "mem-fraction-static", utilization));
-  // SGLang's fraction is of weights and cache alone: activations and graphs lie outside it (server_args.py, mem_fraction_static).
-  JEVONS_TRY(p.subject->reserve, serve::engine_reserve(catalog, c.engine == "sglang" ? 0 : 8192));
+  JEVONS_TRY(const auto fraction, fraction_flag(c, c.engine == "sglang" ? "mem-fraction-static" : "gpu-memory-utilization"));
+  JEVONS_CHECK(serve::share_memory(catalog, p.policy, p.placement, fraction, *p.subject, c.engine_version));
   const auto time = step::StepTime::make(catalog, *p.subject, p.placement);
   if (!time) {
     std::string key = time.error().key;
@@ -159,7 +158,10 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c) {
     p.prefill_time = std::make_unique<step::StepTime>(*prefill);
   }
   step::Subject held_as = *p.subject;
-  held_as.cache = model::cache_groups(*p.model, capacity_format_of(c, p.subject->cache_format));
+  if (const auto f = capacity_format_of(c, held_as.cache_format); f != held_as.cache_format) {
+    held_as.cache_format = f;
+    held_as.cache = model::cache_groups(*p.model, f);
+  }
   p.cache = serve::cache_blocks(held_as, p.placement, p.policy.block_size);
   const double whole = std::ceil(c.isl + c.osl);
   const auto held = serve::capped_blocks(p.cache.capped, std::int64_t(whole));
@@ -240,6 +242,11 @@ Prediction two_stations(const Prepared& p, const step::Served& served, double ho
 
 }  // namespace
 
+double cache_uncertainty(double bytes) {
+  constexpr double kGiB = 1024.0 * 1024 * 1024, kReserve = 2 * kGiB;
+  return std::min(1.0, std::max(0.03, kReserve / std::max(1.0, bytes)));
+}
+
 Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors) {
   const double host = served.host_request(p.of->engine) * (factors != nullptr ? factors->prompt : 1);
   if (p.of->disaggregated) return two_stations(p, served, host);
@@ -258,21 +265,36 @@ Result<Prediction> simulate(const Prepared& p, const step::Served& served, const
   options.max_context = std::int64_t(c.nominal_isl + c.nominal_osl) + 64;
   const step::StepForm form = step::form_of(time, options);
   policy.max_num_seqs = options.max_batch;
-  serve::Deployment d;
-  d.pools.push_back({policy, &form, p.cache.blocks, 1, 1, p.placement.accelerators(), ranks, p.cache.capped});
-  JEVONS_TRY(const serve::Simulation sim, serve::simulate(d, w));
-  const serve::Metrics m = serve::measure(sim, d, w);
+  const auto run = [&](std::int64_t blocks) -> Result<serve::Metrics> {
+    serve::Deployment d;
+    d.pools.push_back({policy, &form, blocks, 1, 1, p.placement.accelerators(), ranks, p.cache.capped});
+    JEVONS_TRY(const serve::Simulation sim, serve::simulate(d, w));
+    return serve::measure(sim, d, w);
+  };
+  // Throughput by Little's law over both latencies, as the measured one is.
+  const auto output = [&](double ttft, double tpot) { return c.concurrency * c.osl / (ttft + (c.osl - 1) * tpot); };
+  JEVONS_TRY(const serve::Metrics m, run(p.cache.blocks));
   Prediction out{&c};
   out.tpot_s = m.tpot.mean;
   out.ttft_s = m.ttft.mean;
-  // Throughput by Little's law over both latencies, as the measured one is.
-  out.output_tok_s = c.concurrency * c.osl / (out.ttft_s + (c.osl - 1) * out.tpot_s);
+  out.output_tok_s = output(out.ttft_s, out.tpot_s);
   out.blocks = double(p.cache.blocks);
   const double whole = c.isl + c.osl;
   out.fit = std::floor(double(p.cache.blocks) * p.policy.block_size / whole) * ranks;
   out.memory_binds = out.fit < p.concurrency;
   out.preemptions = m.preemptions;
-  out.near_limit = out.memory_binds || out.preemptions > 0 || m.kv_peak > 0.9;
+  const double unsure = cache_uncertainty(double(p.cache.blocks) * p.cache.block_bytes);
+  out.near_limit = out.memory_binds || out.preemptions > 0 || m.kv_peak > 0.9 || m.kv_peak > 1 / (1 + unsure);
+  if (out.near_limit) {
+    const auto least = std::int64_t(std::ceil(whole / p.policy.block_size)) + 1 + serve::capped_blocks(p.cache.capped, std::int64_t(whole));
+    for (const double factor : {1 / (1 + unsure), 1 + unsure}) {
+      JEVONS_TRY(const serve::Metrics other, run(std::max(least, std::int64_t(out.blocks * factor))));
+      const auto widen = [](Interval& i, double ratio) { i = {std::min(i.low, ratio), std::max(i.high, ratio)}; };
+      widen(out.capacity.tpot, other.tpot.mean / out.tpot_s);
+      widen(out.capacity.ttft, other.ttft.mean / out.ttft_s);
+      widen(out.capacity.output_tok_s, output(other.ttft.mean, other.tpot.mean) / out.output_tok_s);
+    }
+  }
   out.corrected = factors != nullptr;
   return out;
 }

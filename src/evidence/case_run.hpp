@@ -11,12 +11,20 @@
 
 namespace jevons::evidence {
 
+/// Factors on a prediction.
+struct Interval {
+  double low = 1, high = 1;
+};
+struct Intervals {
+  Interval tpot, ttft, output_tok_s;
+};
 struct Prediction {
   const Case* of = nullptr;
   double tpot_s = 0, ttft_s = 0, output_tok_s = 0;
-  bool memory_binds = false;   // fewer sequences fit than are in flight
-  bool near_limit = false;     // the cache was over nine tenths full, or somebody was preempted
-  bool corrected = false;      // the correction of this very deployment spoke, beside the physics
+  bool memory_binds = false;  // fewer sequences fit than are in flight
+  bool near_limit = false;    // the cache was over nine tenths full, somebody was preempted, or either would be so with a little less cache
+  Intervals capacity;         // near the limit: what the same run gives with as much less and more cache as its size is uncertain
+  bool corrected = false;     // the correction of this very deployment spoke, beside the physics
   double blocks = 0, fit = 0;  // cache blocks of one attention rank, whole sequences that fit the replica
   std::int64_t preemptions = 0;
 };
@@ -43,6 +51,10 @@ Result<Prepared> prepare(const catalog::Catalog& catalog, const Case& c);
 /// Why a measured point cannot be true, or nothing: by Little's law its decode steps beat the peak memory bandwidth, or its tokens the peak
 /// arithmetic rate.
 std::optional<std::string> breaks_physics(const Prepared& p);
+
+/// How much larger or smaller a rank's cache may be than these bytes, as a factor less one, nine times of ten: what start-up logs miss by
+/// (docs/memory.md), 2 GiB of reserve and never less than 3 %.
+double cache_uncertainty(double bytes);
 
 /// The simulated benchmark under these constants, with the factors of the case's own block where there are some.
 Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors = nullptr);

@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "fabric/collectives.hpp"
 #include "serve/cache_blocks.hpp"
+#include "serve/engine_memory.hpp"
 #include "serve/simulate.hpp"
 #include "step/form_of.hpp"
 
@@ -86,10 +87,10 @@ Result<void> read_meta(Meta& m, RunSetup& s) {
   m.set<std::string>(s.model, {"resolved_config.model_config.model", "engine_kwargs.model", "model"});
   m.set<std::string>(s.gpu, {"hardware.device_name"});
   s.memory = m.find<double>({"hardware.device_total_memory_bytes"}, 1);
-  m.set<double>(
-      s.memory_utilization,
+  s.memory_fraction = m.find<double>(
       {"resolved_config.cache_config.gpu_memory_utilization", "kv_cache.gpu_memory_utilization", "engine_kwargs.gpu_memory_utilization"},
       0.01, 1);
+  m.set<std::string>(s.version, {"vllm_version"});
   m.set<int>(s.tp, {"resolved_config.parallel_config.tensor_parallel_size", "engine_kwargs.tensor_parallel_size"}, 1, 1024);
   s.policy = serve::defaults_of(serve::Engine::vllm, s.memory.value_or(0), s.gpu.find("A100") != std::string::npos);
   auto& p = s.policy;
@@ -251,13 +252,11 @@ Result<void> look_up(const catalog::Catalog& catalog, Replay& r, World& w) {
   s.cache_format = model::resolve(*w.model, model::CacheFormat::native);
   s.cache = model::cache_groups(*w.model, s.cache_format);
   s.chip = catalog::accelerator(*w.gpu);
-  s.memory_utilization = r.setup.memory_utilization;
-  JEVONS_TRY(s.reserve, serve::engine_reserve(catalog, r.setup.policy.max_num_batched_tokens));
   if (r.setup.memory && s.chip.memory) {
     s.chip.memory_reported = s.chip.memory;
     s.chip.memory_reported->value = Bytes{*r.setup.memory};
   }
-  return {};
+  return serve::share_memory(catalog, r.setup.policy, {.tp = r.tp}, r.setup.memory_fraction, s, r.setup.version);
 }
 
 Error unknown_gpu(const Replay& r, std::string_view why) {
@@ -275,7 +274,7 @@ Result<std::int64_t> blocks_of(Replay& r, const World& w) {
   if (w.gpu == nullptr) return fail(unknown_gpu(r, "its memory gives the cache blocks, which the run's metadata does not state"));
   const std::int64_t blocks = serve::cache_blocks(w.subject, {.tp = r.tp}, r.setup.policy.block_size).blocks - 1;
   r.notes.push_back(fmt::format("The metadata state no num_gpu_blocks: {} follow from memory, weights and a reserve of {:.2g} GB.", blocks,
-                                w.subject.reserve / 1e9));
+                                w.subject.reserve.total() / 1e9));
   return blocks;
 }
 

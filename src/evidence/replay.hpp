@@ -16,7 +16,8 @@ struct RunSetup {
   std::string file;              // "" when there is none
   std::string model, gpu;        // as recorded: "meta-llama/Llama-3.1-8B", "NVIDIA GeForce RTX 4090"; "" when unknown
   std::optional<double> memory;  // bytes of one GPU, as the driver reports them
-  double memory_utilization = 0.9;
+  std::optional<double> memory_fraction;  // gpu_memory_utilization
+  std::string version;
   int tp = 1;
   serve::EnginePolicy policy;
   std::optional<std::int64_t> blocks;  // num_gpu_blocks

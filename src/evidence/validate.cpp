@@ -174,7 +174,7 @@ void predict_left_out(Validation& v, std::span<const Prepared> ready, const step
   }
   for (std::size_t i = 0; i < l.rows.size(); ++i) {
     v.regimes.push_back(regime_of(l.rows[i], o.leave_out));
-    v.bands.push_back(bands[l.groups[i]][std::size_t(v.regimes.back())]);
+    v.bands.push_back(band_of(l.rows[i], bands[l.groups[i]][std::size_t(v.regimes.back())]));
   }
   v.rows = std::move(l.rows);
 }
@@ -225,10 +225,10 @@ Result<Validation> validate(const catalog::Catalog& catalog, const Cases& cases,
     Samples physics;
     for (const Prediction& p : v.rows) {
       v.regimes.push_back(evidence::regime_of(p, seen));
-      v.bands.push_back(use.bands[std::size_t(v.regimes.back())]);
+      v.bands.push_back(band_of(p, use.bands[std::size_t(v.regimes.back())]));
     }
     for (const Prediction& p : predict_all(ready, use.constants)) {
-      if (!p.of->disaggregated) add(physics, p, use.bands[std::size_t(Regime::new_model)]);
+      if (!p.of->disaggregated) add(physics, p, band_of(p, use.bands[std::size_t(Regime::new_model)]));
     }
     v.physics = scores(physics);
   }

@@ -60,8 +60,9 @@ Parameters parameters(const Model& model);
 
 /// How cache entries are stored. `native` keeps each family's own layout: fp8 rows of 656 B for DSA latents (132 B index keys),
 /// 584 B entries and 68 B index entries for V4, plain bf16 elsewhere.
-/// fp8 means those same layouts where a family has one, and one byte a value elsewhere; fp8_ds_mla is the 656 B row for any MLA.
-enum class CacheFormat : std::uint8_t { bf16, fp8, fp8_ds_mla, native };
+/// fp8 means those same layouts where a family has one, and one byte a value elsewhere; fp8_ds_mla is the 656 B row for any MLA,
+/// fp8_plain one byte a value for every MLA (TensorRT-LLM: 43,187 B a token of DeepSeek-V3.2).
+enum class CacheFormat : std::uint8_t { bf16, fp8, fp8_ds_mla, fp8_plain, native };
 Result<CacheFormat> parse_cache_format(std::string_view name);
 std::string_view name(CacheFormat);
 /// What `native` means for this model.

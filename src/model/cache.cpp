@@ -24,7 +24,7 @@ void put(Groups& out, CacheGroup g) {
 }
 
 // Bytes of one value in a plain cache.
-double element(CacheFormat f) { return f == CacheFormat::fp8 ? 1 : 2; }
+double element(CacheFormat f) { return f == CacheFormat::fp8 || f == CacheFormat::fp8_plain ? 1 : 2; }
 bool quantized(CacheFormat f) { return f != CacheFormat::bf16; }
 
 void groups_of(Groups&, const std::monostate&, int, CacheFormat) {}
@@ -43,7 +43,7 @@ void groups_of(Groups& out, const Mla& a, int layers, CacheFormat f) {
   // FlashMLA's row: e4m3 latent with an fp32 scale per 128 values, bf16 rope part: 656 B for 512 + 64.
   const double packed = a.kv_rank + 4.0 * (a.kv_rank / 128) + 2.0 * a.rope;
   const double plain = (a.kv_rank + a.rope) * element(f);
-  const bool native_row = f == CacheFormat::fp8_ds_mla || (a.indexer && quantized(f));
+  const bool native_row = f == CacheFormat::fp8_ds_mla || (a.indexer && quantized(f) && f != CacheFormat::fp8_plain);
   CacheGroup g{Kind::latent, layers, native_row ? packed : plain, 1, 0, 0, 1};
   if (a.indexer) g.read_cap = a.indexer->top_k;
   put(out, g);
@@ -104,18 +104,19 @@ Result<CacheFormat> parse_cache_format(std::string_view text) {
   if (t == "bf16" || t == "bfloat16" || t == "fp16" || t == "auto16") return CacheFormat::bf16;
   if (t == "fp8" || t == "fp8_e4m3") return CacheFormat::fp8;
   if (t == "fp8_ds_mla") return CacheFormat::fp8_ds_mla;
+  if (t == "fp8_plain") return CacheFormat::fp8_plain;
   if (t == "native" || t == "auto") return CacheFormat::native;
   return fail({ErrorCode::bad_input,
                {},
                0,
                "kv_cache_dtype",
                fmt::format("'{}' is not a cache format", text.substr(0, 40)),
-               "native, bf16, fp8 or fp8_ds_mla",
+               "native, bf16, fp8, fp8_ds_mla or fp8_plain",
                {}});
 }
 
 std::string_view name(CacheFormat f) {
-  constexpr std::string_view names[] = {"bf16", "fp8", "fp8_ds_mla", "native"};
+  constexpr std::string_view names[] = {"bf16", "fp8", "fp8_ds_mla", "fp8_plain", "native"};
   return names[std::size_t(f)];
 }
 

@@ -23,9 +23,14 @@ struct Line {
 };
 
 bool fp8_cache(const Design& d) {
-  return d.subject->cache_format == model::CacheFormat::fp8 || d.subject->cache_format == model::CacheFormat::fp8_ds_mla;
+  return d.subject->cache_format != model::CacheFormat::bf16;
 }
 bool changed_weights(const Design& d) { return d.subject->weights.name != d.subject->model->native_weights; }
+
+// The share of memory is the engine's own notion of it: that of another engine would mean something else.
+void add_memory(Line& l, std::string_view flag, const Design& d, const LaunchOptions& o, Engine engine) {
+  if (o.memory_fraction || d.policy.engine == engine) l.add(flag, o.memory_fraction.value_or(d.subject->memory_utilization));
+}
 
 Line vllm(const Design& d, const LaunchOptions& o, Role role, std::string_view program) {
   Line l{std::string(program)};
@@ -38,7 +43,7 @@ Line vllm(const Design& d, const LaunchOptions& o, Role role, std::string_view p
   l.add("--max-num-batched-tokens", d.policy.max_num_batched_tokens);
   l.add("--max-model-len", o.max_model_len);
   l.add("--block-size", d.policy.block_size);
-  l.add("--gpu-memory-utilization", o.memory_utilization);
+  add_memory(l, "--gpu-memory-utilization", d, o, Engine::vllm);
   if (changed_weights(d)) l.add("--quantization", d.subject->weights.name);
   if (fp8_cache(d)) l.add("--kv-cache-dtype", "fp8");
   if (!d.policy.enable_prefix_caching) l.add("--no-enable-prefix-caching");
@@ -62,7 +67,7 @@ Line sglang(const Design& d, const LaunchOptions& o, Role role) {
   l.add("--max-running-requests", d.policy.max_num_seqs * p.dp);
   l.add("--chunked-prefill-size", chunk * p.dp);
   l.add("--context-length", o.max_model_len);
-  l.add("--mem-fraction-static", o.memory_utilization);
+  add_memory(l, "--mem-fraction-static", d, o, Engine::sglang);
   if (changed_weights(d)) l.add("--quantization", d.subject->weights.name);
   if (fp8_cache(d)) l.add("--kv-cache-dtype", "fp8_e4m3");
   if (!d.policy.enable_prefix_caching) l.add("--disable-radix-cache");
@@ -91,7 +96,7 @@ Line trtllm(const Design& d, const LaunchOptions& o, Role role) {
   l.add("--max_batch_size", d.policy.max_num_seqs);
   l.add("--max_num_tokens", d.policy.max_num_batched_tokens);
   l.add("--max_seq_len", o.max_model_len);
-  l.add("--kv_cache_free_gpu_memory_fraction", o.memory_utilization);
+  add_memory(l, "--kv_cache_free_gpu_memory_fraction", d, o, Engine::trtllm);
   if (!yaml.empty()) l.add("--extra_llm_api_options", fmt::format("{}.yaml", role_name(role)));
   return l;
 }

@@ -17,7 +17,7 @@ struct LaunchLine {
 struct LaunchOptions {
   std::string model;  // path or Hugging Face id of the weights
   std::int64_t max_model_len = 0;
-  double memory_utilization = 0.9;
+  std::optional<double> memory_fraction;  // as asked for; unset: what the design has, for its own engine, else the default
 };
 
 /// The lines of an engine for every part of a shape. Placement, formats, limits and speculation under the engine's own flag names; what an

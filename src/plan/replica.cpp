@@ -11,7 +11,9 @@ Result<std::unique_ptr<Replica>> Replica::build(const catalog::Catalog& catalog,
   r->design_.subject = &r->subject_;
   const auto& policy = design.policy;
   const int step_tokens = policy.step_tokens();
-  JEVONS_TRY(r->subject_.reserve, serve::engine_reserve(catalog, step_tokens));
+  step::set_engine(r->subject_, serve::name(policy.engine));
+  if (design.draft_tokens == 0) r->subject_.weight_bytes.mtp = 0;  // engines load the draft layers only to draft
+  JEVONS_CHECK(serve::share_memory(catalog, policy, design.placement, design.memory_fraction, r->subject_));
   JEVONS_TRY(r->time_, step::StepTime::make(catalog, r->subject_, design.placement));
   r->memory_ = step::memory(r->subject_, design.placement);
   if (!r->memory_.fits()) return r;
@@ -21,6 +23,7 @@ Result<std::unique_ptr<Replica>> Replica::build(const catalog::Catalog& catalog,
   r->sequences_ = r->blocks_.blocks / std::max<std::int64_t>(1, one);
   if (!r->fits()) return r;
   step::FormOptions o{.max_batch = policy.max_num_seqs, .max_tokens = step_tokens, .max_context = design.max_context};
+  o.prefill_floor = r->time_->prefill_floor();
   if (design.draft_tokens > 0) {
     o.tokens_per_sequence = design.draft_tokens + 1;
     o.unit = r->unit_ = 100;

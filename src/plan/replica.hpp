@@ -4,16 +4,18 @@
 #include <optional>
 
 #include "serve/cache_blocks.hpp"
+#include "serve/engine_memory.hpp"
 #include "serve/simulate.hpp"
 #include "step/form_of.hpp"
 
 namespace jevons::plan {
 
-/// What a replica is made of. The subject's reserve is replaced by the one that the step's token budget asks for.
+/// What a replica is made of. The subject's share of memory and reserve are replaced by those that the policy and the placement ask for.
 struct Design {
   const step::Subject* subject = nullptr;  // model, formats, chip
   step::Placement placement;
   serve::EnginePolicy policy;    // of one attention rank
+  std::optional<double> memory_fraction;  // that the engine may use; unset: its default
   int draft_tokens = 0;          // verified beside the next token in each decode step
   double acceptance_length = 1;  // tokens such a step yields, the next one included
   std::int64_t max_context = 1;  // tokens of the longest request

@@ -133,7 +133,7 @@ Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& mode
   for (const Chip& chip : k.chips) {
     for (const auto& weights : k.weights) {
       for (const auto& cache : k.caches) {
-        JEVONS_TRY(step::Subject subject, subject_of(catalog, model, *chip.thing, {weights, cache}, k.utilization));
+        JEVONS_TRY(step::Subject subject, subject_of(model, *chip.thing, {weights, cache}));
         apply(k.change, subject);
         s.subjects.push_back(std::move(subject));
         const step::Subject& here = s.subjects.back();
@@ -148,6 +148,7 @@ Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& mode
               Design d{.subject = &here,
                        .placement = place,
                        .policy = serve::of_one_rank(policy, place.dp),
+                       .memory_fraction = k.memory_fraction,
                        .draft_tokens = n,
                        .acceptance_length = expected_tokens(n, k.first_acceptance),
                        .max_context = max_context};

@@ -31,7 +31,7 @@ struct Knobs {
   std::vector<serve::Routing> routings{serve::Routing::least_outstanding};
   std::optional<int> replicas;
   Split split = Split::none;
-  double utilization = 0.9;        // of memory
+  std::optional<double> memory_fraction;  // that the engine may use; unset: its default
   double first_acceptance = 0.85;  // probability that a draft token is accepted given those before it were
   Change change;
   int overlapped_layers = 0;  // caches are sent layer by layer while the prompt is computed

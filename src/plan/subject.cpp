@@ -2,8 +2,7 @@
 
 namespace jevons::plan {
 
-Result<step::Subject> subject_of(const catalog::Catalog& catalog, const model::Model& model, const catalog::Thing& chip,
-                                 const Formats& formats, double utilization) {
+Result<step::Subject> subject_of(const model::Model& model, const catalog::Thing& chip, const Formats& formats) {
   step::Subject s;
   s.model = &model;
   s.parameters = model::parameters(model);
@@ -13,9 +12,6 @@ Result<step::Subject> subject_of(const catalog::Catalog& catalog, const model::M
   s.cache_format = model::resolve(model, cache);
   s.cache = model::cache_groups(model, s.cache_format);
   s.chip = catalog::accelerator(chip);
-  s.memory_utilization = utilization;
-  JEVONS_TRY(const catalog::Thing* engine, catalog.find(catalog::Section::efficiency, "engine-memory"));
-  s.reserve = engine->get<Bytes>("reserve")->value.value();
   return s;
 }
 

@@ -9,8 +9,8 @@ namespace jevons::plan {
 struct Formats {
   std::string_view weights = "native", cache = "native";
 };
-/// `model` and `chip` must outlive the result. utilization: share of memory that the engine may use. Errors: unknown format.
-Result<step::Subject> subject_of(const catalog::Catalog& catalog, const model::Model& model, const catalog::Thing& chip,
-                                 const Formats& formats = {}, double utilization = 0.9);
+/// `model` and `chip` must outlive the result. Its share of memory and the reserve are those of an engine: serve::share_memory. Errors:
+/// unknown format.
+Result<step::Subject> subject_of(const model::Model& model, const catalog::Thing& chip, const Formats& formats = {});
 
 }  // namespace jevons::plan

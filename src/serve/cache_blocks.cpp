@@ -1,18 +1,20 @@
 #include "serve/cache_blocks.hpp"
 
-namespace jevons::serve {
+#include "serve/vllm_pages.hpp"
 
-Result<double> engine_reserve(const catalog::Catalog& catalog, std::int32_t step_tokens) {
-  constexpr double kTokens = 8192;
-  JEVONS_TRY(const catalog::Thing* engine, catalog.find(catalog::Section::efficiency, "engine-memory"));
-  const double fixed = engine->get<Bytes>("reserve_fixed")->value.value(), whole = engine->get<Bytes>("reserve")->value.value();
-  return fixed + (whole - fixed) * step_tokens / kTokens;
-}
+namespace jevons::serve {
 
 CacheBlocks cache_blocks(const step::Subject& subject, const step::Placement& placement, std::int32_t block_size) {
   CacheBlocks out;
   const step::Memory memory = step::memory(subject, placement);
   if (!memory.fits()) return out;
+  if (const auto pages = subject.engine == "vllm" ? vllm_pages(*subject.model, subject.cache_format) : std::nullopt) {
+    const double block = pages->block_bytes / placement.pp;
+    out.block_bytes = block * block_size / double(pages->tokens);
+    out.blocks = std::int64_t(memory.for_cache / block) * pages->tokens / block_size;
+    for (const auto& s : pages->sliding) out.capped.push_back({s.window, pages->held(s) * block / out.block_bytes / double(s.window)});
+    return out;
+  }
   double per_token = 0;
   for (const auto& g : subject.cache) {
     const double share = step::rank_share(g, placement.tp) / placement.pp;

@@ -23,10 +23,6 @@ struct CacheBlocks {
   double block_bytes = 0;   // on one accelerator
   std::vector<CappedCache> capped;
 };
-/// Bytes that an engine keeps from its cache beside the weights: a fixed part, and activations in proportion to the tokens of a step.
-/// Source and values: catalog/efficiency/engine-memory.yaml, whose reserve is that of 8,192 tokens.
-Result<double> engine_reserve(const catalog::Catalog& catalog, std::int32_t step_tokens);
-
 CacheBlocks cache_blocks(const step::Subject& subject, const step::Placement& placement, std::int32_t block_size);
 
 /// Blocks that a sequence of at most `tokens` cached tokens holds from its admission to its end, however long it is by then.

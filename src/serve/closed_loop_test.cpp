@@ -70,6 +70,7 @@ CacheBlocks blocks_of(const catalog::Catalog& facts, const Row& r, int block_siz
   s.parameters = model::parameters(model);
   s.weights = *model::weight_scheme(model, r.at("weights").empty() ? "native" : r.at("weights"));
   s.weight_bytes = model::weight_bytes(model, s.parameters, s.weights);
+  s.reserve.runtime = 4e9;  // of these engines, on the whole
   s.chip = catalog::accelerator(**facts.find(catalog::Section::accelerator, r.at("accelerator")));
   const bool fp8 = r.argument("kv-cache-dtype") == "fp8" || r.at("engine") == "trtllm";
   s.cache = model::cache_groups(model, fp8 && r.at("accelerator") != "h100-sxm" ? model::CacheFormat::fp8 : model::CacheFormat::bf16);

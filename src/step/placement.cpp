@@ -116,6 +116,19 @@ double rank_weights(const Subject& s, const Placement& p) {
   return (layers + ends) / p.pp + s.weight_bytes.mtp / (p.tp * p.dp);
 }
 
+void set_engine(Subject& s, std::string_view engine) {
+  s.engine = engine;
+  if (engine != "trtllm" || s.cache_format != model::CacheFormat::fp8) return;
+  const auto packed = model::cache_groups(*s.model, s.cache_format), plain = model::cache_groups(*s.model, model::CacheFormat::fp8_plain);
+  if (packed.size() != plain.size()) return;
+  s.cache_format = model::CacheFormat::fp8_plain;
+  for (std::size_t i = 0; i < plain.size(); ++i) s.cache[i].bytes_per_entry *= plain[i].bytes_per_entry / packed[i].bytes_per_entry;
+}
+
+double card_memory(const catalog::Accelerator& chip) {
+  return chip.memory_reported ? chip.memory_reported->value.value() : chip.memory ? chip.memory->value.value() : 0;
+}
+
 double rank_share(const model::CacheGroup& g, int tp) { return 1.0 / std::min(tp, std::max(1, g.shards)); }
 
 double rank_cache(const Subject& s, const Placement& p, std::int64_t context) {
@@ -126,11 +139,12 @@ double rank_cache(const Subject& s, const Placement& p, std::int64_t context) {
 
 Memory memory(const Subject& s, const Placement& p) {
   Memory m;
-  const double card = s.chip.memory_reported ? s.chip.memory_reported->value.value() : s.chip.memory ? s.chip.memory->value.value() : 0;
-  m.capacity = card * s.memory_utilization;
+  const double card = card_memory(s.chip);
   m.weights = rank_weights(s, p);
-  m.reserve = s.reserve;
-  m.for_cache = m.capacity - m.weights - m.reserve;
+  m.reserve = s.reserve.total();
+  const double taken = m.weights + m.reserve;
+  m.for_cache = s.of_rest ? (card - taken) * (taken < card ? s.memory_utilization : 1) : card * s.memory_utilization - taken;
+  m.capacity = taken + m.for_cache;
   return m;
 }
 

@@ -20,6 +20,20 @@ std::string name(const Placement& p);
 /// Checks that heads, experts and layers divide. Errors name the placement key.
 Result<void> check_placement(const model::Model& m, const Placement& p);
 
+struct Subject;
+/// Whose kernels run: vllm, sglang or trtllm. TensorRT-LLM has no packed rows: what is fp8_ds_mla elsewhere is fp8_plain there.
+void set_engine(Subject& subject, std::string_view engine);
+
+/// Bytes an engine takes on one rank beside weights and cache.
+struct Reserve {
+  double activations = 0;  // at their peak: the widest layer of the largest step, or sampling from all its sequences
+  double workspaces = 0;   // buffers that attention keeps
+  double graphs = 0;       // captured CUDA graphs
+  double runtime = 0;      // CUDA modules, communication buffers
+  double adapters = 0;     // LoRA slots
+  double total() const { return activations + workspaces + graphs + runtime + adapters; }
+};
+
 /// A model on an accelerator: everything that does not depend on the placement.
 struct Subject {
   const model::Model* model = nullptr;
@@ -31,13 +45,17 @@ struct Subject {
   catalog::Accelerator chip;
   std::string engine = "vllm";  // whose kernels run: vllm, sglang or trtllm
   double memory_utilization = 0.9;
-  double reserve = 4e9;         // bytes an engine takes beside weights and cache
+  bool of_rest = false;  // the share is of what weights and reserve leave (TensorRT-LLM), not of the whole memory
+  Reserve reserve;
   double expert_imbalance = 0;  // of expert-parallel ranks, as measured: tokens of the fullest over the mean; 0: as the step model expects
 };
 
+/// Memory of one accelerator as its driver reports it, else as its data sheet has it.
+double card_memory(const catalog::Accelerator& chip);
+
 /// Bytes on the fullest rank.
 struct Memory {
-  double capacity = 0;  // what the engine may use: memory x utilization
+  double capacity = 0;  // what weights, reserve and cache may take together
   double weights = 0, reserve = 0;
   double for_cache = 0;  // capacity - weights - reserve; negative: does not fit
   bool fits() const { return for_cache > 0; }

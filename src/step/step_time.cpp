@@ -98,7 +98,9 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
     c.gemm_floor[std::size_t(o)] = value("gemm_floor_" + std::string(suffix(o)));
     c.gemm_fraction[std::size_t(o)] = value("gemm_fraction_" + std::string(suffix(o)));
   }
-  c.moe_floor = value("moe_floor_" + e);
+  // An engine whose own kernels for a format have another floor has it under its name.
+  const std::string of_engine = "moe_floor_" + e + "_" + std::string(engine);
+  c.moe_floor = value(t.find(of_engine) != nullptr ? of_engine : "moe_floor_" + e);
   c.moe_stream = value("moe_stream_" + e);
   c.moe_flop = value("moe_flop_" + e);
   c.moe_half_width = value("moe_half_width_" + e);
