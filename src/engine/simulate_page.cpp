@@ -7,13 +7,8 @@
 #include <cmath>
 
 #include "base/units.hpp"
-<<<<<<< HEAD
-#include "engine/energy_table.hpp"
-#include "engine/memory_table.hpp"
-=======
 #include "engine/memory_table.hpp"
 #include "engine/energy_table.hpp"
->>>>>>> main
 #include "engine/simulate_tiers.hpp"
 #include "engine/used_facts.hpp"
 
@@ -331,18 +326,11 @@ report::Document simulation_page(const Settings& s, const Simulated& x, std::str
     if (!v.label.empty() && v.number) t.rows.push_back({v.label, *v.number, v.unit});
   }
   out.tables.push_back(std::move(t));
-<<<<<<< HEAD
-  add_energy(out, x.energy);
-=======
->>>>>>> main
   for (std::size_t k = 0; k < x.pools.size(); ++k) {
     out.tables.push_back(memory_table(x.pools[k], x.deployment.pools[k]));
     if (k > 0) out.tables.back().name += fmt::format("_{}", k);
   }
-<<<<<<< HEAD
-=======
   add_energy(out, x.energy);
->>>>>>> main
   if (x.pools.size() > 1) out.tables.push_back(pool_table(x));
   if (x.shares.tenants.size() > 1) out.tables.push_back(tenant_table(x));
   if (!x.deployment.failures.empty()) out.tables.push_back(spares_table(s, x));
