@@ -149,6 +149,19 @@ class Cli(unittest.TestCase):
             self.assertEqual(wrong.returncode, 2)
             self.assertIn(said, wrong.stderr)
 
+    def test_expert_exchange(self):
+        def us(*more):
+            rows = json.loads(run("fabric", "gb200-nvl72", "--format", "json", *more).stdout)["tables"]["collectives"]
+            return [row["time_us"] for row in rows if row["operation"] == "expert dispatch"]
+
+        # Measured on GB200: 64 ranks, 7,168 bf16 values a token, top 8, balanced.
+        for got, measured in zip(us("--routing", "balanced", "--tokens", "128", "1024", "65536"), (40.9, 222, 14927)):
+            self.assertAlmostEqual(got / measured, 1, delta=0.07)
+        self.assertLess(us("--dispatch-format", "fp8")[1], us()[1])
+        self.assertLess(us("--ep", "8")[1], us()[1])
+        for words in (("gb200-nvl72", "--ep", "73"), ("gb200-nvl72", "--tokens", "x"), ("hgx-h100", "--routing", "balanced")):
+            self.assertEqual(run("fabric", *words).returncode, 2, words)
+
     def test_income_pages(self):
         model = json.loads(run("datacenter", "income-model", "--format", "json").stdout)["tables"]
         at = {row["occupancy_pct"]: row for row in model["income"]}

@@ -74,6 +74,7 @@ report::Table years_table(const cost::Campus& c, const cost::Appraisal& a) {
                   {},
                   {"In brackets: inside operations."},
                   true};
+  if (c.business == cost::Business::owner_operator) t.notes.push_back("An owner-operator sells nothing: net is what the campus costs.");
   for (const auto& y : a.years) {
     const auto m = [](Usd v) { return v.value() / kMega; };
     t.rows.push_back({double(y.year), y.occupancy, m(y.revenue), m(y.power), m(y.operations), m(y.staff), m(y.maintenance),
@@ -285,9 +286,12 @@ report::Table supply_table(const std::vector<cost::SupplyLimit>& limits, const c
                   true};
   for (const auto& l : limits) {
     const auto some = [](double v) { return v > 0 ? report::Cell(v) : report::Cell(std::monostate{}); };
+    const auto known = [&](double v) { return l.unknown() ? report::Cell(std::monostate{}) : report::Cell(v); };
+    if (l.unknown()) t.notes.push_back(fmt::format("{}: when and how many is null, its output is not published.", l.what));
     t.rows.push_back({l.what, some(l.need), l.unit.empty() ? std::string("-") : l.unit, maybe(l.world_per_year),
-                      l.world_per_year ? report::Cell(100 * l.need / *l.world_per_year) : report::Cell(std::monostate{}), l.lead_years,
-                      l.ready_years(), report::Cell(l.accelerators_by(c.build_years, c.accelerators).value_or(c.accelerators))});
+                      l.world_per_year ? report::Cell(100 * l.need / *l.world_per_year) : report::Cell(std::monostate{}),
+                      known(l.lead_years), known(l.ready_years()),
+                      known(l.accelerators_by(c.build_years, c.accelerators).value_or(c.accelerators))});
   }
   if (!limits.empty() && limits[0].ready_years() > c.build_years)
     t.notes.push_back(

@@ -150,7 +150,7 @@ report::Table network_table(const catalog::Thing& thing, const fabric::Design& d
   return t;
 }
 
-report::Table times_table(const catalog::Catalog& catalog, const fabric::Design& d, Bytes bytes) {
+report::Table times_table(const catalog::Catalog& catalog, const fabric::Design& d, Bytes bytes, const fabric::ExchangeQuestion& exchange) {
   report::Table t{"collectives",
                   fmt::format("Collective operations, {} a rank", format_bytes(bytes.value())),
                   {{"operation", "operation", "{}", {}},
@@ -162,7 +162,7 @@ report::Table times_table(const catalog::Catalog& catalog, const fabric::Design&
                   {},
                   {},
                   true};
-  for (const auto& c : fabric::collective_times(catalog, d.network, d.centre, bytes)) {
+  for (const auto& c : fabric::collective_times(catalog, d.network, d.centre, bytes, exchange)) {
     t.rows.push_back({c.operation, c.how, double(c.ranks), c.per_rank.value(), c.time.value() * 1e6,
                       c.error ? report::Cell(*c.error * 100) : report::Cell(std::monostate{})});
   }
@@ -298,12 +298,39 @@ constexpr OptionSpec kMessage{.path = "message",
                               .type = OptionType::text,
                               .fallback = "64 MiB",
                               .help = "bytes a rank of the collective operations timed"};
+constexpr OptionSpec kExchange[] = {
+    {.path = "exchange.tokens",
+     .flag = "--tokens",
+     .type = OptionType::list,
+     .fallback = "128 4096",
+     .help = "tokens a rank of the expert dispatch and combine timed, where they were measured"},
+    {.path = "exchange.ranks",
+     .flag = "--ep",
+     .type = OptionType::integer,
+     .fallback = "64",
+     .low = 2,
+     .high = 1024,
+     .help = "ranks that share the experts; measured at 2 to 64"},
+    {.path = "exchange.format",
+     .flag = "--dispatch-format",
+     .type = OptionType::choice,
+     .fallback = "bf16",
+     .choices = "bf16|fp8|nvfp4",
+     .help = "of the rows dispatched"},
+    {.path = "exchange.routing",
+     .flag = "--routing",
+     .type = OptionType::choice,
+     .fallback = "random",
+     .choices = "random|balanced",
+     .help = "of tokens to experts; benchmarks balance"},
+};
 
 }  // namespace
 
 std::span<const OptionSpec> fabric_options() {
   static const auto table = [] {
     std::vector<OptionSpec> v{kMessage};
+    v.insert(v.end(), std::begin(kExchange), std::end(kExchange));
     const auto keys = fabric::network_keys();
     v.insert(v.end(), keys.begin(), keys.end());
     return v;
@@ -313,10 +340,44 @@ std::span<const OptionSpec> fabric_options() {
 
 namespace {
 
+Result<fabric::ExchangeQuestion> exchange_of(const Settings& s) {
+  fabric::ExchangeQuestion q{.tokens = {}, .format = s.text("exchange.format"), .balanced = s.text("exchange.routing") == "balanced"};
+  q.ranks = double(s.integer("exchange.ranks"));
+  for (const auto word : split(s.text("exchange.tokens"), ' ')) {
+    if (trim(word).empty()) continue;
+    const auto tokens = parse_measure(trim(word));
+    if (!tokens || !(tokens->value >= 1 && tokens->value <= 1e9))
+      return fail(s.error("exchange.tokens", fmt::format("'{}' is no number of tokens", word), "1 to 1e9, separated by blanks"));
+    q.tokens.push_back(tokens->value);
+  }
+  return q;
+}
+
+// An option of the expert exchange that cannot change this page is refused.
+Result<void> check_exchange(const Settings& s, const fabric::Network& n, const report::Table& times, report::Document& d) {
+  const bool timed = std::any_of(times.rows.begin(), times.rows.end(), [](const auto& row) {
+    const auto* operation = std::get_if<std::string>(&row[0]);
+    return operation != nullptr && *operation == "expert dispatch";
+  });
+  for (const auto& o : kExchange) {
+    if (s.setting(o.path).file == "default") continue;
+    if (!timed)
+      return fail(s.error(o.path, fmt::format("has no effect on {}", n.name), "a system whose expert exchange was measured",
+                          "gb200-nvl72 is the one"));
+  }
+  if (!timed) return {};
+  const double ranks = double(s.integer("exchange.ranks"));
+  if (ranks > n.endpoints && s.setting("exchange.ranks").file != "default")
+    return fail(s.error("exchange.ranks", fmt::format("{:.0f} ranks on {:.0f} endpoints", ranks, n.endpoints), "at most the endpoints"));
+  if (ranks > 64) d.notes.push_back("Expert exchange beyond 64 ranks follows the form, no measurement.");
+  return {};
+}
+
 Result<Outcome> counted_network(Context& c) {
   const auto message = parse_measure(c.settings.text("message"));
   if (!message || !(message->dim == Bytes::dim) || !(message->value > 0 && message->value < 1e15))
     return fail(c.settings.error("message", fmt::format("'{}' is no size", c.settings.text("message")), "bytes, such as 64 MiB"));
+  JEVONS_TRY(const fabric::ExchangeQuestion exchange, exchange_of(c.settings));
   catalog::Store store;
   JEVONS_TRY(const catalog::Thing* thing,
              catalog::thing_for(c.catalog, store, catalog::Section::fabric, c.words[0], fabric::network_keys(), c.settings));
@@ -332,7 +393,8 @@ Result<Outcome> counted_network(Context& c) {
     const bool ours = c.catalog.find(catalog::Section::fabric, thing->name).has_value();
     if (!own && !(own.error().code == ErrorCode::unsupported && ours)) return fail(std::move(own).error());
     if (own) {
-      d.tables = {network_table(*thing, *own, d), parts_table(own->centre), times_table(c.catalog, *own, Bytes{message->value})};
+      d.tables = {network_table(*thing, *own, d), parts_table(own->centre), times_table(c.catalog, *own, Bytes{message->value}, exchange)};
+      JEVONS_CHECK(check_exchange(c.settings, own->network, d.tables.back(), d));
       o.files.push_back({"topology.svg", fabric::topology_svg(own->network, own->centre)});
       d.notes.push_back("-o DIR draws it as topology.svg.");
       designs.push_back(std::move(*own));
