@@ -165,7 +165,7 @@ Result<Appraisal> appraise(const Campus& c) {
 
 Result<std::vector<Swing>> tornado(const Campus& c) {
   std::vector<Swing> out;
-  const auto measure = [&](const Appraisal& a) { return a.cost_of_hour ? to_usd_per_hour(*a.cost_of_hour) : a.npv.value(); };
+  const auto measure = [&](const Appraisal& a) { return a.cost_of_hour ? to_usd_per_hour(*a.cost_of_hour) : a.npv.value() / kMega; };
   for (const auto& k : c.knobs) {
     Campus low = c, high = c;
     k.set(low, k.low);

@@ -54,14 +54,15 @@ struct Taker {
     }
     return in_reference.empty() ? nullptr : of(reference, in_reference);
   }
-  void take(const catalog::Fact* f, Set set) {
+  // key: of the form, where the fact that stands in has another name.
+  void take(const catalog::Fact* f, Set set, std::string_view key = {}) {
     if (f == nullptr) return;
     set(c, f->value);
     c.facts.push_back(f);
-    if (f->has_range) c.knobs.push_back({std::string(f->key), f->dim, f->low, f->high, set});
+    if (f->has_range) c.knobs.push_back({std::string(key.empty() ? f->key : key), f->dim, f->low, f->high, set});
   }
   void required(std::string_view key, const catalog::Fact* f, Set set) {
-    if (f != nullptr) return take(f, set);
+    if (f != nullptr) return take(f, set, key);
     if (error) return;
     error = Error{ErrorCode::bad_input,
                   std::string(thing.file),
@@ -206,13 +207,14 @@ Result<void> size_fleet(Taker& take) {
   const double site = watts != nullptr ? watts->value : count->value / per_watt;
   const auto& asked = watts != nullptr ? *watts : *count;
   if (!(site >= (1 - 1e-9) / per_watt && site < 1e15)) {
-    return fail({ErrorCode::bad_input,
-                 std::string(asked.file),
-                 asked.line,
-                 std::string(asked.key),
-                 fmt::format("'{}' holds no accelerator", asked.text),
-                 fmt::format("at least {:.3g} W, one accelerator at the meter", 1 / per_watt),
-                 {}});
+    return fail(
+        {ErrorCode::bad_input,
+         std::string(asked.file),
+         asked.line,
+         std::string(asked.key),
+         site < 1e15 ? fmt::format("'{}' holds no accelerator", asked.text) : fmt::format("'{}' is more than the world makes", asked.text),
+         site < 1e15 ? fmt::format("at least {:.3g} W, one accelerator at the meter", 1 / per_watt) : std::string("below 1e15 W"),
+         {}});
   }
   Watts power{}, idle{};
   Usd hardware{};
@@ -340,10 +342,10 @@ Result<Campus> campus(const catalog::Catalog& catalog, const catalog::Thing& t) 
   });
   if (!(c.pue >= 1 && c.pue < 100)) {
     return fail({ErrorCode::bad_input,
-                 std::string(t.file),
+                 std::string(pue->file),
                  pue->line,
                  "pue",
-                 std::string(pue->text),
+                 fmt::format("'{}'", pue->text),
                  "1 or more: the site draws at least what its IT draws",
                  {}});
   }
@@ -360,6 +362,7 @@ Result<Campus> campus(const catalog::Catalog& catalog, const catalog::Thing& t) 
     if (const auto* f = t.find(e.key)) {
       e.line = f->line;
       e.file = std::string(f->file);
+      e.what = fmt::format("'{}'", f->text);
     }
     return fail(std::move(e));
   }
@@ -404,8 +407,8 @@ Result<void> check_campus(const Campus& c) {
     return refuse("accelerators", c.accelerators, "1 to 1e9: the site must hold at least one");
   if (!(c.hardware_years >= 1.0 / 12 && c.hardware_years <= 100)) return refuse("hardware_life", c.hardware_years, "a month to 100 years");
   if (!(c.site_years >= 1.0 / 12 && c.site_years <= 200)) return refuse("site_life", c.site_years, "a month to 200 years");
-  if (!(c.build_years <= 50 && c.ramp_years <= 50))
-    return refuse("build_time", std::max(c.build_years, c.ramp_years), "at most 50 years to build, and to fill");
+  if (!(c.build_years <= 50)) return refuse("build_time", c.build_years, "at most 50 years");
+  if (!(c.ramp_years <= 50)) return refuse("ramp_time", c.ramp_years, "at most 50 years");
   if (!(c.cost_of_capital >= 0 && c.cost_of_capital < 1)) return refuse("cost_of_capital", c.cost_of_capital, "a share from 0 to below 1");
   if (!(c.pue >= 1)) return refuse("pue", c.pue, "1 or more");
   if (c.tokens_each && !(c.tokens_each->value() >= 1e-6 && c.tokens_each->value() <= 1e12))

@@ -124,7 +124,7 @@ struct Swing {
   std::string key;
   Dim dim{};
   double low = 0, high = 0;        // the input
-  double at_low = 0, at_high = 0;  // USD per accelerator-hour; for colocation the NPV in USD
+  double at_low = 0, at_high = 0;  // USD per accelerator-hour; for colocation the NPV in millions of USD
 };
 /// Each uncertain input to the ends of its range, the others at their centre; widest swing first.
 Result<std::vector<Swing>> tornado(const Campus& c);

@@ -7,7 +7,7 @@
 
 namespace jevons::engine {
 
-report::Table years_table(const cost::Appraisal& a);
+report::Table years_table(const cost::Campus& c, const cost::Appraisal& a);
 report::Table hour_table(const catalog::Catalog& catalog, const cost::Campus& c, const cost::Appraisal& a, report::Document& d);
 report::Table tornado_table(const std::vector<cost::Swing>& swings, bool hour);
 report::Chart tornado_chart(const std::vector<cost::Swing>& swings, bool hour);

@@ -299,6 +299,37 @@ TEST(Strangers, LeafAndSpineByHand) {
   EXPECT_NEAR(l.latency->value(), 1.8e-6 + 64 * 4.9e-9, 1e-15);
 }
 
+// Tomahawk 6 as 128 ports of 800G, 64 down and 64 up: 4,096 / 64 = 64 leaves, 64 x 64 / 64 = 64 above, 64 x 64 / 128 = 32 on top. 4,096 AEC
+// cables of two 6 W ends; two stages of 4,096 x 800G over 800G modules, two ends: 16,384 x 8.5 W. 160,000 + 49,152 + 139,264 W.
+TEST(Strangers, ThreeTiersByHand) {
+  const auto l = list_of_file("lab-b300.yaml");
+  EXPECT_EQ(l.chips_by_tier[0], 64);
+  EXPECT_EQ(l.chips_by_tier[1], 64);
+  EXPECT_EQ(l.chips_by_tier[2], 32);
+  EXPECT_EQ(l.cables, 4096);
+  EXPECT_EQ(l.optical_modules, 16384);
+  EXPECT_NEAR(l.power.value(), 348416, 1e-6);
+  EXPECT_EQ(l.hops, 5);
+}
+
+// HGX H100: 18 links of 25 GB/s an accelerator, split 5, 4, 4 and 5 over four chips: 144 in all.
+TEST(Clos, LinksOfUnequalPlanes) {
+  const auto hgx = parts_list(*network(builtin(), fabric_of("hgx-h100")));
+  ASSERT_TRUE(hgx) << hgx.error().message();
+  EXPECT_EQ(hgx->links, 144);
+  EXPECT_EQ(hgx->switch_chips, 4);
+}
+
+// 51.2T as 64 ports of 800G: an endpoint of 400G leaves half a port unused, split over two planes three quarters.
+TEST(Clos, PortsThatAreTooFast) {
+  Network n = clos(32, 0.4, 51.2, 64, 1);
+  EXPECT_NEAR(port_use(n), 0.5, 1e-12);
+  n.planes = 2;
+  EXPECT_NEAR(port_use(n), 0.25, 1e-12);
+  EXPECT_NEAR(port_use(clos(32, 0.8, 51.2, 64, 1)), 1, 1e-12);
+  EXPECT_NEAR(port_use(clos(32, 1.2, 51.2, 64, 1)), 0.75, 1e-12);  // one and a half ports take two
+}
+
 // 6 links an accelerator: 192 links; 64 x 4.8T / 2 over 800G, two ends: 384 modules, 3,264 W; hops 2 + 2 + 2; bisection 2 x 16 links of
 // 0.8T.
 TEST(Strangers, TorusByHand) {

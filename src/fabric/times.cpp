@@ -11,8 +11,7 @@ namespace jevons::fabric {
 namespace {
 
 constexpr double kMostRanks = 1e9, kMostMeasured = 128;
-constexpr double kMostExchanging = 64, kTopK = 8;
-constexpr Bytes kRow{7168 * 2.0};
+constexpr double kWidth = 7168, kTopK = 8;
 
 // Endpoints that share a first-tier switch of every plane.
 double group(const Network& n) {
@@ -46,7 +45,27 @@ void bounds(const Network& n, const PartsList& list, Bytes bytes, std::vector<Co
   add("all-to-all", "direct", max(all_to_all(ranks, bytes, b, a), a + cut));
 }
 
-void measured(const catalog::Catalog& catalog, const Network& n, Bytes bytes, std::vector<CollectiveTime>& out) {
+void exchanges(const catalog::Catalog& catalog, const Network& n, std::string_view chip, const ExchangeQuestion& q,
+               std::vector<CollectiveTime>& out) {
+  JEVONS_ENSURE(q.format == "bf16" || q.format == "fp8" || q.format == "nvfp4");
+  const double ranks = std::min(n.endpoints, q.ranks);
+  const double to = q.balanced ? balanced_destinations(ranks, kTopK) : random_destinations(ranks, kTopK);
+  for (const auto& [op, label] : {std::pair{"moe_dispatch", "expert dispatch"}, std::pair{"moe_combine", "expert combine"}}) {
+    const auto kernel = exchange_kernel(catalog, chip, op);
+    if (!kernel) continue;
+    const bool narrow = std::string_view(op) == "moe_dispatch" && q.format != "bf16", scaled = narrow && q.format == "nvfp4";
+    const Bytes row{kWidth * (scaled ? 0.5625 : narrow ? 1 : 2)};
+    for (const double tokens : q.tokens) {
+      const Seconds t = exchange_time(*kernel, {tokens, row, scaled ? 2 : 1, ranks, to});
+      out.push_back(
+          {label,
+           fmt::format("fitted, {} ({:.0f} tokens, top 8{}, {})", chip, tokens, q.balanced ? "" : " at random", narrow ? q.format : "bf16"),
+           int(ranks), row * tokens, t, kernel->error});
+    }
+  }
+}
+
+void measured(const catalog::Catalog& catalog, const Network& n, Bytes bytes, const ExchangeQuestion& q, std::vector<CollectiveTime>& out) {
   for (const auto* chip : catalog.things(catalog::Section::accelerator)) {
     if (chip->attribute("scaleup_system") != n.name) continue;
     const auto note = [&](std::string_view what) { return fmt::format("measured, {} ({})", chip->name, what); };
@@ -59,25 +78,18 @@ void measured(const catalog::Catalog& catalog, const Network& n, Bytes bytes, st
         break;
       }
     }
-    for (const auto& [op, label] : {std::pair{"moe_dispatch", "expert dispatch"}, std::pair{"moe_combine", "expert combine"}}) {
-      const auto kernel = exchange_kernel(catalog, chip->name, op);
-      if (!kernel) continue;
-      const double ranks = std::min(n.endpoints, kMostExchanging);
-      for (const double tokens : {128.0, 4096.0}) {
-        const Seconds t = exchange_time(*kernel, {tokens, kRow, 1, ranks, random_destinations(ranks, kTopK)});
-        out.push_back({label, note(fmt::format("{:.0f} tokens, top 8 at random", tokens)), int(ranks), kRow * tokens, t, kernel->error});
-      }
-    }
+    exchanges(catalog, n, chip->name, q, out);
   }
 }
 
 }  // namespace
 
-std::vector<CollectiveTime> collective_times(const catalog::Catalog& catalog, const Network& n, const PartsList& list, Bytes bytes) {
+std::vector<CollectiveTime> collective_times(const catalog::Catalog& catalog, const Network& n, const PartsList& list, Bytes bytes,
+                                             const ExchangeQuestion& exchange) {
   std::vector<CollectiveTime> out;
   if (n.endpoints < 2 || n.endpoints > kMostRanks) return out;
   bounds(n, list, bytes, out);
-  measured(catalog, n, bytes, out);
+  measured(catalog, n, bytes, exchange, out);
   return out;
 }
 
