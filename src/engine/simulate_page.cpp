@@ -7,8 +7,9 @@
 #include <cmath>
 
 #include "base/units.hpp"
-#include "engine/memory_table.hpp"
+#include "engine/accuracy_table.hpp"
 #include "engine/energy_table.hpp"
+#include "engine/memory_table.hpp"
 #include "engine/simulate_tiers.hpp"
 #include "engine/used_facts.hpp"
 
@@ -291,7 +292,7 @@ void add_energy(report::Document& out, const RunEnergy& e) {
 
 }  // namespace
 
-report::Document simulation_page(const Settings& s, const Simulated& x, std::string version) {
+report::Document simulation_page(const Settings& s, const Simulated& x, const Sureness& sure, std::string version) {
   const serve::Metrics& m = x.metrics;
   const Priced& p = x.priced;
   report::Document out;
@@ -310,6 +311,7 @@ report::Document simulation_page(const Settings& s, const Simulated& x, std::str
                                                    *p.usd_per_output_mtok, share(*p.usd_idle / *p.usd))
                                      : fmt::format("null: {}", p.why_not.empty() ? "no output" : p.why_not)}};
   out.tables.push_back(latency_table(m));
+  put_sureness(out, m, sure);
   put_values(out, x);
   put_adapters(out, x.deployment.pools.front(), m);
   put_tiers(out, x.deployment.pools.front(), m);

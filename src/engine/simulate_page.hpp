@@ -32,6 +32,7 @@ struct Simulated {
   std::optional<double> reuse;  // share of prompt blocks that an unlimited cache would find; of requests whose content is known
 };
 
-report::Document simulation_page(const Settings& settings, const Simulated& simulated, std::string version);
+struct Sureness;
+report::Document simulation_page(const Settings& settings, const Simulated& simulated, const Sureness& sureness, std::string version);
 
 }  // namespace jevons::engine

@@ -10,6 +10,7 @@
 
 #include "base/units.hpp"
 #include "cost/energy.hpp"
+#include "engine/accuracy_table.hpp"
 #include "engine/links.hpp"
 #include "engine/simulate_page.hpp"
 #include "traffic/prefix_count.hpp"
@@ -194,8 +195,9 @@ Result<Outcome> run_simulate(Context& c) {
     x.reuse = curve.rate(curve.unlimited_hits());
   }
 
+  JEVONS_TRY(const Sureness sure, sureness_of(c.catalog, s, x));
   Outcome o;
-  o.document = simulation_page(s, x, std::string(version()));
+  o.document = simulation_page(s, x, sure, std::string(version()));
   if (s.integer("replications") > 1) {
     JEVONS_TRY(report::Table t, replications_of(c, s, x, goodput));
     o.document.tables.push_back(std::move(t));
