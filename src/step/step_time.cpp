@@ -51,6 +51,38 @@ double short_kernels(const model::Attention& a) {
       a);
 }
 
+// Values that the short kernels of a layer move for each token, read and written, on one rank: norms with the residual stream, whole on
+// every rank; what projections, rotary embedding, cache write, gates and activations pass on, split over the ranks.
+double moved_values(const model::Layer& l, double hidden, double tp) {
+  const double split = std::visit(
+      [&](const auto& x) -> double {
+        using A = std::decay_t<decltype(x)>;
+        if constexpr (std::is_same_v<A, std::monostate>) {
+          return 0;
+        } else if constexpr (std::is_same_v<A, model::Gqa>) {
+          const double q = double(x.heads) * x.k_dim, kv = double(x.kv_heads) * x.k_dim;
+          const double norm = x.qk_norm == model::QkNorm::none ? 0 : 2 * (q + kv);
+          return 2 * (q + kv) + 4 * kv + norm + (x.gate == model::Gate::none ? 0 : 3 * q);
+        } else if constexpr (std::is_same_v<A, model::Mla>) {
+          return 2.0 * x.heads * (x.nope + 2 * x.rope + x.v_dim) + 4.0 * tp * (x.q_rank + x.kv_rank + x.rope);
+        } else if constexpr (std::is_same_v<A, model::Csa>) {
+          return 4.0 * x.heads * x.dim + 4.0 * tp * (x.q_rank + x.dim);
+        } else if constexpr (std::is_same_v<A, model::GatedDeltaNet>) {
+          return 6.0 * (2.0 * x.k_heads * x.k_dim + 2.0 * x.v_heads * x.v_dim);
+        } else if constexpr (std::is_same_v<A, model::Mamba1>) {
+          return 8.0 * x.inner;
+        } else if constexpr (std::is_same_v<A, model::Mamba2>) {
+          return 8.0 * x.heads * x.head_dim;
+        } else {
+          return 10.0 * x.heads * x.dim;
+        }
+      },
+      l.attention);
+  double ffn = l.dense ? 3.0 * double(l.dense->width) : 0;
+  if (l.moe) ffn += 3.0 * double(l.moe->shared_width);
+  return 4.0 * l.norms * hidden * l.streams + (split + ffn) / tp;
+}
+
 double attention_gemms(const model::Attention& a) {
   return std::visit(
       [](const auto& x) -> double {
@@ -215,6 +247,7 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
     }
     kc.short_kernels = short_kernels(k.layer.attention) + (k.layer.moe ? 3 : 0);
     // TensorRT-LLM joins an all-reduce, the residual sum and the norm after it in one kernel (AllReduceFusionOp::RESIDUAL_RMS_NORM).
+    kc.moved_values = moved_values(k.layer, double(s.model->hidden), p.tp);
     const bool fused = s.engine == "trtllm" && p.tp > 1;
     kc.reductions = (kc.has_attention ? 1 : 0) + (k.layer.dense || k.layer.moe ? 1 : 0);
     if (fused) kc.short_kernels -= kc.reductions;
@@ -294,7 +327,8 @@ StepTime::Parts StepTime::parts(const Step& x) const {
     }
     if (k.has_moe) out.moe += k.count * moe_seconds(k, tokens);
     if (k.has_attention) out.attention += k.count * served_[Fit::attention_floor];
-    out.small += k.count * k.short_kernels * (served_[Fit::short_kernel] + own * row * served_[Fit::short_kernel_bytes] / bandwidth_);
+    out.small +=
+        k.count * (k.short_kernels * served_[Fit::short_kernel] + own * 2 * k.moved_values * served_[Fit::short_kernel_bytes] / bandwidth_);
     out.communication += k.count * (k.reductions * all_reduce_seconds(own * row) + k.small_reductions * all_reduce_seconds(own * 8));
     if (k.has_moe && p.dp > 1) {  // dispatch and combine between attention ranks
       out.communication +=

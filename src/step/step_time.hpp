@@ -82,6 +82,7 @@ class StepTime {
     bool has_attention = false, has_moe = false, latent = false;
     double small_reductions = 0;  // of a few bytes a token: norms over all heads
     double short_kernels = 0, reductions = 0;
+    double moved_values = 0;  // by the short kernels, for each token
     double experts = 0, top_k = 0, expert_bytes = 0, expert_flops = 0, expert_width = 0;
   };
   struct Parts {
