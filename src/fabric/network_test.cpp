@@ -175,6 +175,19 @@ TEST(Collectives, BoundsAndFitsOfASystem) {
   EXPECT_NEAR(dispatch, 40.9e-6, 0.07 * 40.9e-6);  // measured at EP64, 128 tokens a rank, balanced: 5 % more copies
 }
 
+// 4,096 endpoints of 800G, 64 a leaf: of 64 steps of a ring 63 take one switch (600 ns), one the whole path.
+TEST(Collectives, RingsRunAlongTheLeaves) {
+  catalog::Store store;
+  const auto thing = catalog::load_file(store, catalog::Section::fabric, JEVONS_SOURCE_DIR "/src/fabric/testdata/lab-b300.yaml");
+  const auto n = *network(builtin(), **thing);
+  const auto list = *parts_list(n);
+  const double step = (63 * 600e-9 + list.latency->value()) / 64;
+  for (const auto& t : collective_times(builtin(), n, list, Bytes{64 * kMebi})) {
+    if (t.operation != "all-gather") continue;
+    EXPECT_NEAR(t.time.value(), 4095 * step + 4095.0 / 4096 * 64 * kMebi / 100e9, 1e-9);
+  }
+}
+
 TEST(Clos, HandCounts) {
   // k = 64 three-tier fat tree: 65,536 hosts, 5 k^2 / 4 = 5,120 switches: 2,048 + 2,048 + 1,024 (Al-Fares 2008).
   const auto fat = parts_list(clos(65536, 0.4, 25.6, 64, 3));

@@ -29,17 +29,20 @@ void bounds(const Network& n, const PartsList& list, Bytes bytes, std::vector<Co
   const auto add = [&](std::string op, std::string how, Seconds t) {
     out.push_back({std::move(op), how + ", bound", ranks, bytes, t, {}});
   };
-  add("all-reduce", "ring", ring_all_reduce(ranks, bytes, b, a));
+  // A ring laid along the leaves crosses the upper tiers once a leaf: its steps take the mean of both latencies.
+  const double inside = group(n);
+  const Seconds one = n.switch_latency.value_or(Seconds{});
+  const Seconds step = inside > 1 && inside < n.endpoints ? one * (1 - 1 / inside) + a / inside : a;
+  add("all-reduce", "ring", ring_all_reduce(ranks, bytes, b, step));
   if (n.shape == Shape::clos) {
     add("all-reduce", "tree", tree_all_reduce(ranks, bytes, b, a));
     add("all-reduce", "in the switch", in_switch_all_reduce(ranks, bytes, b, a));
   }
-  if (const double inside = group(n); inside > 1 && inside < n.endpoints) {
+  if (inside > 1 && inside < n.endpoints) {
     const int n_in = int(inside), n_out = int(std::ceil(n.endpoints / n_in));
-    const Seconds one = n.switch_latency.value_or(Seconds{});
     add("all-reduce", fmt::format("{} x {}", n_in, n_out), hierarchical_all_reduce(n_in, n_out, bytes, b, b / n.oversubscription, one, a));
   }
-  add("all-gather", "ring", ring_all_gather(ranks, bytes, b, a));
+  add("all-gather", "ring", ring_all_gather(ranks, bytes, b, step));
   // Traffic of all to all crosses the bisection: half of it in each direction.
   const Seconds cut = bytes * (n.endpoints / 4) / list.bisection;
   add("all-to-all", "direct", max(all_to_all(ranks, bytes, b, a), a + cut));
