@@ -138,6 +138,58 @@ class Cli(unittest.TestCase):
         self.assertAlmostEqual(r["e2e"]["mean_ms"], r["ttft"]["mean_ms"] + 199 * r["tpot"]["mean_ms"], delta=1e-6 * r["e2e"]["mean_ms"])
         self.assertAlmostEqual(r["throughput"]["output_tok_s"], 200 * r["throughput"]["requests_per_s"], delta=1e-6)
 
+    def test_schemas_of_files(self):
+        for verb, fact in (("fabric", "endpoint_bandwidth"), ("datacenter", "site_power")):
+            schema = json.loads(run(verb, "--schema").stdout)
+            self.assertEqual(set(schema["properties"]), {"name", "title", "aliases", "attributes", "defaults", "facts"})
+            self.assertIn(fact, schema["properties"]["facts"]["properties"])
+            self.assertNotIn(fact, schema["properties"]["attributes"]["properties"])
+            self.assertEqual(run(verb).returncode, 2)
+        for setting, said in (("region=mars", "--set region: unknown region"), ("rent=-1 USD/h", "--set rent: '-1 USD/h'"), ("ramp_time=100 yr", "--set ramp_time"), ("occupancy=1.2", "build more")):
+            wrong = run("datacenter", "gigawatt-campus", "--set", setting)
+            self.assertEqual(wrong.returncode, 2)
+            self.assertIn(said, wrong.stderr)
+
+    def test_expert_exchange(self):
+        def us(*more):
+            rows = json.loads(run("fabric", "gb200-nvl72", "--format", "json", *more).stdout)["tables"]["collectives"]
+            return [row["time_us"] for row in rows if row["operation"] == "expert dispatch"]
+
+        # Measured on GB200: 64 ranks, 7,168 bf16 values a token, top 8, balanced.
+        for got, measured in zip(us("--routing", "balanced", "--tokens", "128", "1024", "65536"), (40.9, 222, 14927)):
+            self.assertAlmostEqual(got / measured, 1, delta=0.07)
+        self.assertLess(us("--dispatch-format", "fp8")[1], us()[1])
+        self.assertLess(us("--ep", "8")[1], us()[1])
+        for words in (("gb200-nvl72", "--ep", "73"), ("gb200-nvl72", "--tokens", "x"), ("hgx-h100", "--routing", "balanced")):
+            self.assertEqual(run("fabric", *words).returncode, 2, words)
+
+    def test_income_pages(self):
+        model = json.loads(run("datacenter", "income-model", "--format", "json").stdout)["tables"]
+        at = {row["occupancy_pct"]: row for row in model["income"]}
+        self.assertAlmostEqual(at[50]["net_margin_pct"], 0, delta=1e-9)
+        self.assertAlmostEqual(at[90]["gross_margin_pct"], 53.33, delta=0.01)
+        self.assertAlmostEqual(at[90]["net_margin_pct"], 34, delta=0.01)
+        gds = json.loads(run("datacenter", "gds-2024", "--format", "json").stdout)["tables"]
+        self.assertEqual(gds["account"][-1]["kcny"], -770912)
+        for row in gds["break_even"]:  # published accounts give 79 to 81 %
+            self.assertTrue(78.5 < row["break_even_pct"] < 81, row)
+        self.assertEqual(run("datacenter", "income-model", "--set", "occupancy=0.5").returncode, 2)
+
+    def test_simulated_energy(self):
+        words = (*self.SMALL, "--request-rate", "2", "--num-requests", "200", "--format", "json")
+        us, germany, sweden = (json.loads(run(*words, "--region", r).stdout)["values"]["energy"] for r in ("us", "germany", "sweden"))
+        self.assertAlmostEqual(us["joules"], us["joules_per_output_token"] * 200 * 200, delta=1e-6 * us["joules"])
+        # gCO2 of a kilowatt-hour; the water behind one is known of the United States alone.
+        for values, grams in ((us, 367), (germany, 381), (sweden, 36)):
+            self.assertAlmostEqual(values["gco2_per_output_mtok"], values["wh_per_output_token"] * 1e3 * grams, delta=1e-6 * grams)
+        self.assertIsNone(sweden["litres_per_output_mtok"])
+        lossy = json.loads(run(*words, "--site-class", "conventional").stdout)["values"]["energy"]
+        self.assertAlmostEqual(lossy["joules"] / us["joules"], 1.56 / 1.16, delta=1e-9)  # by PUE
+        for flag in ("--region", "--site-class"):
+            wrong = run(*words, flag, "atlantis")
+            self.assertEqual(wrong.returncode, 2)
+            self.assertIn("expected: one of", wrong.stderr)
+
     def test_simulate_fleets(self):
         words = ("simulate", "--model", "llama-3.1-8b", "--isl", "2000", "--osl", "200", "--request-rate", "20", "--num-requests", "600", "--format", "json")
         split = (*words, "--pools", "prefill:h100-sxm:replicas=2 decode:h200-sxm:tp=2")

@@ -124,7 +124,7 @@ TEST(Knobs, EveryOneMovesTheResult) {
                                                   {"placement.tp", "4"},
                                                   {"placement.pp", "2"},
                                                   {"limits.max_accelerators", "1"},
-                                                  {"limits.gpu_memory_utilization", "0.8"},
+                                                  {"limits.gpu_memory_utilization", "0.6"},  // above, TPOT binds first
                                                   {"limits.max_num_seqs", "8"},
                                                   {"limits.max_num_batched_tokens", "128"},
                                                   {"cost.basis", "on-demand"},

@@ -101,7 +101,7 @@ Result<int> answer(const engine::Verb& verb, const Common& common, const std::ve
 
 void declare(CLI::App& app, const engine::Verb& verb, Common& common, std::vector<Given>& given) {
   if (verb.max_words > 0) {
-    app.add_option("words", common.words, std::string(verb.words))->expected(verb.min_words, verb.max_words)->required(verb.min_words > 0);
+    app.add_option("words", common.words, std::string(verb.words))->expected(0, verb.max_words);
   }
   given.reserve(verb.options.size());
   for (const auto& o : verb.options) {
@@ -133,9 +133,9 @@ std::string help_of(const engine::Verb& verb) {
       "CSVs there\n"
       "  {6:<34} set any key of the scenario\n  {7:<34} facts of your own over the built-in ones\n  {8:<34} name source and kind of each "
       "number\n"
-      "  {9:<34} print the JSON Schema of the options\n\nExamples\n{10}",
+      "  {9:<34} print the JSON Schema of {11}\n\nExamples\n{10}",
       verb.name, verb.words, verb.summary, options_help(verb.options), "--format FORMAT", "-o, --output DIR", "--set path=value",
-      "--catalog DIR", "--explain", "--schema", verb.examples);
+      "--catalog DIR", "--explain", "--schema", verb.examples, verb.schema != nullptr ? "FILE.yaml" : "the options");
 }
 
 std::string overview() {
@@ -169,9 +169,17 @@ int run_verb(const engine::Verb& verb, int argc, char** argv) {
     return 0;
   }
   if (common.schema) {
-    fmt::print("{}", json_schema(verb.options, "jevons " + std::string(verb.name)));
+    fmt::print("{}", verb.schema != nullptr ? verb.schema() : json_schema(verb.options, "jevons " + std::string(verb.name)));
     return 0;
   }
+  if (std::ssize(common.words) < verb.min_words)
+    return complain({ErrorCode::bad_input,
+                     fmt::format("jevons {}", verb.name),
+                     0,
+                     {},
+                     fmt::format("{} is missing", verb.words),
+                     {},
+                     fmt::format("try: jevons {} --help", verb.name)});
   const auto status = answer(verb, common, given);
   return status ? *status : complain(status.error());
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
 #include "base/units.hpp"
@@ -51,6 +52,53 @@ Result<void> check_name(const Thing& t, int line, std::string_view place, std::s
 }
 
 }  // namespace
+
+std::string form_schema(Keys keys, std::string_view title) {
+  using Json = nlohmann::ordered_json;
+  const Json text = {{"type", "string"}}, number = {{"type", {"string", "number"}}};
+  const Json kind = {{"enum", {"spec", "measured", "derived", "assumed"}}}, confidence = {{"enum", {"A", "B", "C", "D"}}};
+  const auto closed = [](Json properties) {
+    return Json{{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
+  };
+  Json attributes = Json::object(), facts = Json::object();
+  for (const OptionSpec& o : keys) {
+    if (o.unit.empty()) {
+      attributes[std::string(o.path)] = {{"type", {"string", "number"}}, {"description", o.help}};
+      continue;
+    }
+    facts[std::string(o.path)] = {{"$ref", "#/$defs/fact"},
+                                  {"description", fmt::format("{}; value with its unit, such as {}", o.help,
+                                                              o.unit == "count" ? "4 count, or 4 alone" : fmt::format("'1 {}'", o.unit))}};
+  }
+  Json fact = closed({{"value", number},
+                      {"range", {{"type", "array"}, {"items", number}, {"minItems", 2}, {"maxItems", 2}}},
+                      {"kind", kind},
+                      {"source", text},
+                      {"date", number},
+                      {"read", number},
+                      {"confidence", confidence},
+                      {"why", text},
+                      {"note", text},
+                      {"unit", text}});
+  fact["required"] = {"value"};
+  fact["description"] = "kind, source, confidence and a date, here or in defaults; an assumed one needs range and why";
+  Json attribute_map = closed(attributes), fact_map = closed(facts);
+  // Keys that only describe, as entries of the catalogue have them, are allowed beside those of the form.
+  attribute_map["additionalProperties"] = number;
+  fact_map["additionalProperties"] = {{"$ref", "#/$defs/fact"}};
+  Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}};
+  schema.update(
+      closed({{"name", {{"type", "string"}, {"pattern", "^[^A-Z _/]+$"}, {"description", "lower case with hyphens"}}},
+              {"title", text},
+              {"aliases", {{"type", "array"}, {"items", text}}},
+              {"attributes", attribute_map},
+              {"defaults", closed({{"kind", kind}, {"source", text}, {"date", number}, {"read", number}, {"confidence", confidence}})},
+              {"facts", fact_map}}));
+  schema["properties"]["defaults"]["description"] = "what the facts of this file leave out";
+  schema["required"] = {"name"};
+  schema["$defs"] = {{"fact", fact}};
+  return schema.dump(2) + "\n";
+}
 
 Result<void> check_units(const Thing& t, Keys keys) {
   for (const auto& f : t.facts) {
@@ -127,6 +175,15 @@ Result<const Thing*> with_settings(Store& store, const Thing& t, Keys keys, cons
   copy.facts = store.facts.emplace_back(std::move(facts));
   copy.attributes = store.attributes.emplace_back(std::move(attributes));
   return &store.things.emplace_back(copy);
+}
+
+Error placed(Error e, const Settings& given) {
+  const std::string key = e.key.substr(e.key.rfind('.') + 1);
+  if (given.spec(key) == nullptr || !given.has(key) || given.setting(key).file == "default") return e;
+  e.file = given.setting(key).file;
+  e.line = given.setting(key).line;
+  e.key = key;
+  return e;
 }
 
 Result<const Thing*> thing_for(const Catalog& catalog, Store& store, Section section, const std::string& word, Keys keys,

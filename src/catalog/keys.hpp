@@ -19,9 +19,13 @@ Result<void> check_units(const Thing& t, Keys keys);
 /// A thing of a person's own may have the keys of the form and those that things of its section in `catalog` have: a slip of the pen is
 /// an error with the nearest key, never ignored.
 Result<void> check_known(const Catalog& catalog, const Thing& t, Keys keys);
+/// JSON Schema (draft 2020-12) of a file of the form, as text: keys without a unit under attributes, those with one under facts.
+std::string form_schema(Keys keys, std::string_view title);
 /// The thing with the settings that were given laid over it: facts of kind `assumed` from "--set", attributes as written. `store` keeps
 /// the text alive; settings outside `keys` are not touched. Errors: a value that is not a number with the unit of its key.
 Result<const Thing*> with_settings(Store& store, const Thing& t, Keys keys, const Settings& given, std::span<const Drops> drops = {});
+/// The error placed at the setting that its key came from, where one was given; attributes do not remember it themselves.
+Error placed(Error e, const Settings& given);
 /// The thing named by `word` (a name of the section, or a file of its form: *.yaml or a path), checked and with the settings over it.
 Result<const Thing*> thing_for(const Catalog& catalog, Store& store, Section section, const std::string& word, Keys keys,
                                const Settings& given, std::span<const Drops> drops = {});

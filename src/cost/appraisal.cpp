@@ -10,14 +10,17 @@ namespace {
 
 constexpr Seconds kYear{kHoursPerYear * 3600};
 
-// Full-occupancy flows of one year. Power is in proportion to occupancy, operations are not.
+// Flows of one year: revenue, power and what is billed for it when everything is sold; power when nothing is; the rest at any occupancy.
 struct Flows {
-  Usd revenue{}, power_cost{}, power_billed{}, operations{}, staff{}, maintenance{}, depreciation{};
+  Usd revenue{}, power_sold{}, power_idle{}, power_billed{}, operations{}, staff{}, maintenance{}, depreciation{};
+  Usd power(double occupancy) const { return power_sold * occupancy + power_idle * (1 - occupancy); }
 };
 
 Flows full_year(const Campus& c, Usd site_capital, Usd site_value) {
   Flows f;
-  f.power_cost = c.power() * kYear * c.electricity * c.price_by_hour;
+  const UsdPerJoule price = c.electricity * c.price_by_hour;
+  f.power_sold = electricity_cost(c.power(), 1, c.idle_power, price) * kYear;
+  if (c.business != Business::colocation) f.power_idle = electricity_cost(c.power(), 0, c.idle_power, price) * kYear;
   f.staff = c.staff_cost * kYear * (c.staff_per_watt * c.power().value());
   // Tenants' hardware is not the operator's to mend.
   f.maintenance = site_capital * c.site_maintenance + c.hardware_each * c.accelerators * c.spares;
@@ -25,8 +28,8 @@ Flows full_year(const Campus& c, Usd site_capital, Usd site_value) {
   if (c.business == Business::gpu_cloud) f.revenue = c.rent_each * c.accelerators * kYear;
   if (c.business == Business::colocation) f.revenue = c.space_rent * (c.power() / c.pue) * kYear;
   const bool rents = c.business != Business::owner_operator;
-  if (rents && c.billing == PowerBilling::pass_through) f.power_billed = f.power_cost;
-  if (rents && c.billing == PowerBilling::net) f.power_cost = Usd{};  // tenants pay their supplier
+  if (rents && c.billing == PowerBilling::pass_through) f.power_billed = f.power_sold;
+  if (rents && c.billing == PowerBilling::net) f.power_sold = Usd{};  // tenants pay their supplier
   f.depreciation = site_value / c.site_years + c.hardware_each * c.accelerators / c.hardware_years;
   return f;
 }
@@ -37,7 +40,7 @@ CampusYear year_of(const Campus& c, const Flows& f, int number, double share, do
   y.share = share;
   y.occupancy = occupancy;
   y.revenue = (f.revenue + f.power_billed) * (occupancy * share);
-  y.power = f.power_cost * (occupancy * share);
+  y.power = f.power(occupancy) * share;
   y.operations = f.operations * share;
   y.staff = f.staff * share;
   y.maintenance = f.maintenance * share;
@@ -84,7 +87,7 @@ Cash cash_flows(const Campus& c, const Appraisal& a, const Flows& f, Timeline t)
   for (int m = 0; m < t.operating; ++m) {
     const double u = mean_occupancy(m, m + 1, c.occupancy, 12 * c.ramp_years);
     const Usd revenue = (f.revenue + f.power_billed) * (u / 12);
-    const Usd out = f.power_cost * (u / 12) + f.operations / 12.0 + revenue * c.overhead;
+    const Usd out = f.power(u) / 12.0 + f.operations / 12.0 + revenue * c.overhead;
     const CampusYear& y = a.years[std::size_t(m / 12)];
     const double of_year = 1 / (12 * y.share);
     const int at = t.build + m + 1;
@@ -92,7 +95,7 @@ Cash cash_flows(const Campus& c, const Appraisal& a, const Flows& f, Timeline t)
     const Usd own_tax = max(Usd{}, y.gross() - y.overhead) * c.tax;
     cash.project[std::size_t(at)] += (revenue - out - own_tax * of_year).value();
     cash.equity[std::size_t(at)] += (revenue - out - (y.tax + y.interest) * of_year - debt / double(t.operating)).value();
-    cash.power += (f.power_cost * (u / 12)).value() * discount(at);
+    cash.power += (f.power(u) / 12.0).value() * discount(at);
     cash.operations += (f.operations / 12.0).value() * discount(at);
     cash.overhead += (revenue * c.overhead).value() * discount(at);
     cash.hours += c.accelerators * u * kYear.value() / 12 * discount(at);
@@ -114,7 +117,7 @@ std::optional<double> per_year(std::optional<double> monthly) {
 Result<Appraisal> appraise(const Campus& c) {
   JEVONS_CHECK(check_campus(c));
   Appraisal a;
-  a.site_capital = Usd{c.site_usd_per_watt * c.build_factor * c.power().value() / c.pue};
+  a.site_capital = site_capital(c.site_usd_per_watt * c.build_factor, c.power(), c.pue);
   a.hardware_capital = c.hardware_each * c.accelerators;
   a.construction_interest = a.site_capital * (c.debt_share * interest_during_construction(c.debt_rate, c.build_years));
   const Flows f = full_year(c, a.site_capital, a.site_capital + a.construction_interest);
@@ -133,8 +136,8 @@ Result<Appraisal> appraise(const Campus& c) {
   if (a.mature.revenue > Usd{}) {
     a.gross_margin = a.mature.gross() / a.mature.revenue;
     a.net_margin = a.mature.net() / a.mature.revenue;
-    const Usd per_occupancy = (f.revenue + f.power_billed) * (1 - c.overhead) - f.power_cost,
-              fixed = f.operations + f.depreciation + mean_interest;
+    const Usd per_occupancy = (f.revenue + f.power_billed) * (1 - c.overhead) - (f.power_sold - f.power_idle),
+              fixed = f.operations + f.depreciation + mean_interest + f.power_idle;
     if (per_occupancy > Usd{} && fixed <= per_occupancy) a.break_even = fixed / per_occupancy;
   }
   const Cash cash = cash_flows(c, a, f, t);
@@ -162,7 +165,7 @@ Result<Appraisal> appraise(const Campus& c) {
 
 Result<std::vector<Swing>> tornado(const Campus& c) {
   std::vector<Swing> out;
-  const auto measure = [&](const Appraisal& a) { return a.cost_of_hour ? to_usd_per_hour(*a.cost_of_hour) : a.npv.value(); };
+  const auto measure = [&](const Appraisal& a) { return a.cost_of_hour ? to_usd_per_hour(*a.cost_of_hour) : a.npv.value() / kMega; };
   for (const auto& k : c.knobs) {
     Campus low = c, high = c;
     k.set(low, k.low);

@@ -9,6 +9,7 @@
 
 #include "base/text.hpp"
 #include "catalog/keys.hpp"
+#include "cost/energy.hpp"
 
 namespace jevons::cost {
 namespace {
@@ -53,14 +54,15 @@ struct Taker {
     }
     return in_reference.empty() ? nullptr : of(reference, in_reference);
   }
-  void take(const catalog::Fact* f, Set set) {
+  // key: of the form, where the fact that stands in has another name.
+  void take(const catalog::Fact* f, Set set, std::string_view key = {}) {
     if (f == nullptr) return;
     set(c, f->value);
     c.facts.push_back(f);
-    if (f->has_range) c.knobs.push_back({std::string(f->key), f->dim, f->low, f->high, set});
+    if (f->has_range) c.knobs.push_back({std::string(key.empty() ? f->key : key), f->dim, f->low, f->high, set});
   }
   void required(std::string_view key, const catalog::Fact* f, Set set) {
-    if (f != nullptr) return take(f, set);
+    if (f != nullptr) return take(f, set, key);
     if (error) return;
     error = Error{ErrorCode::bad_input,
                   std::string(thing.file),
@@ -124,6 +126,23 @@ Result<std::vector<FleetPart>> fleet_of(const catalog::Thing& t) {
   return parts;
 }
 
+// What an accelerator of this part draws when nobody has it, over its all-in power: the same at any PUE. Without its board power, the
+// surroundings' share stands in.
+void take_idle_power(const catalog::Catalog& catalog, const catalog::Accelerator& chip, Campus& c, FleetPart& p) {
+  const auto& rest = must(catalog, "power-model", "rest_idle");
+  std::array<double, 3> share{rest.value, rest.low, rest.high};
+  std::vector<const catalog::Fact*> facts{&rest};
+  if (const auto band = power_model(catalog, chip)) {
+    const Watts all_in = *all_in_power(catalog, chip, facts);
+    const std::array models{&band->centre, &band->low, &band->high};
+    for (std::size_t i = 0; i < models.size(); ++i) share[i] = std::min(1.0, power_at(*models[i], {}) / all_in);
+    facts.push_back(&must(catalog, "power-model", "chip_idle"));
+  }
+  p.idle_power = share[0];
+  c.facts.insert(c.facts.end(), facts.begin(), facts.end());
+  if (c.fleet.size() == 1) c.knobs.push_back({"idle_power", Dim{}, share[1], share[2], [](Campus& x, double v) { x.idle_power = v; }});
+}
+
 // Power at the meter, price and rent of one accelerator of each part.
 Result<void> price_parts(const catalog::Catalog& catalog, Taker& take) {
   Campus& c = take.c;
@@ -136,6 +155,7 @@ Result<void> price_parts(const catalog::Catalog& catalog, Taker& take) {
     p.accelerator = std::string(t->name);
     JEVONS_TRY(p.power_each, all_in_power(catalog, chip, c.facts));
     if (own_pue) p.power_each = p.power_each * (c.pue / published_pue);
+    take_idle_power(catalog, chip, c, p);
     if (c.business != Business::colocation && own_price == nullptr) {
       const auto owned = ownership(catalog, chip);
       if (!owned) {
@@ -187,15 +207,16 @@ Result<void> size_fleet(Taker& take) {
   const double site = watts != nullptr ? watts->value : count->value / per_watt;
   const auto& asked = watts != nullptr ? *watts : *count;
   if (!(site >= (1 - 1e-9) / per_watt && site < 1e15)) {
-    return fail({ErrorCode::bad_input,
-                 std::string(asked.file),
-                 asked.line,
-                 std::string(asked.key),
-                 fmt::format("'{}' holds no accelerator", asked.text),
-                 fmt::format("at least {:.3g} W, one accelerator at the meter", 1 / per_watt),
-                 {}});
+    return fail(
+        {ErrorCode::bad_input,
+         std::string(asked.file),
+         asked.line,
+         std::string(asked.key),
+         site < 1e15 ? fmt::format("'{}' holds no accelerator", asked.text) : fmt::format("'{}' is more than the world makes", asked.text),
+         site < 1e15 ? fmt::format("at least {:.3g} W, one accelerator at the meter", 1 / per_watt) : std::string("below 1e15 W"),
+         {}});
   }
-  Watts power{};
+  Watts power{}, idle{};
   Usd hardware{};
   UsdPerSecond rent{};
   for (auto& p : c.fleet) {
@@ -203,12 +224,14 @@ Result<void> size_fleet(Taker& take) {
     p.accelerators = c.fleet.size() == 1 && count != nullptr ? count->value : std::floor(site * p.share / p.power_each.value() + 1e-9);
     c.accelerators += p.accelerators;
     power += p.power_each * p.accelerators;
+    idle += p.power_each * (p.accelerators * p.idle_power);
     hardware += p.hardware_each * p.accelerators;
     rent += p.rent_each * p.accelerators;
     c.accelerator += (c.accelerator.empty() ? "" : " + ") + p.accelerator;
   }
   if (c.accelerators > 0) {
     c.power_each = power / c.accelerators;
+    c.idle_power = idle / power;
     c.hardware_each = hardware / c.accelerators;
     c.rent_each = rent / c.accelerators;
   }
@@ -222,6 +245,10 @@ void take_site(const catalog::Catalog& catalog, Taker& take) {
   take.required("build_cost", build_cost != nullptr ? build_cost : take.find("build_cost", "site_capex"),
                 [](Campus& x, double v) { x.site_usd_per_watt = v; });
   if (build_cost == nullptr) take.take(take.find("build_factor"), [](Campus& x, double v) { x.build_factor = v; });
+  if (const auto* own = take.own("idle_power")) {
+    std::erase_if(c.knobs, [](const auto& k) { return k.key == "idle_power"; });
+    take.take(own, [](Campus& x, double v) { x.idle_power = v; });
+  }
   take.required("electricity", take.find("electricity", "electricity"), [](Campus& x, double v) { x.electricity = UsdPerJoule{v}; });
   take.required("build_time", take.find("build_time"), [](Campus& x, double v) { x.build_years = v / kYear; });
   const auto* ramp = take.find("ramp_time");
@@ -315,10 +342,10 @@ Result<Campus> campus(const catalog::Catalog& catalog, const catalog::Thing& t) 
   });
   if (!(c.pue >= 1 && c.pue < 100)) {
     return fail({ErrorCode::bad_input,
-                 std::string(t.file),
+                 std::string(pue->file),
                  pue->line,
                  "pue",
-                 std::string(pue->text),
+                 fmt::format("'{}'", pue->text),
                  "1 or more: the site draws at least what its IT draws",
                  {}});
   }
@@ -335,6 +362,7 @@ Result<Campus> campus(const catalog::Catalog& catalog, const catalog::Thing& t) 
     if (const auto* f = t.find(e.key)) {
       e.line = f->line;
       e.file = std::string(f->file);
+      e.what = fmt::format("'{}'", f->text);
     }
     return fail(std::move(e));
   }
@@ -347,8 +375,12 @@ Result<void> check_campus(const Campus& c) {
   };
   if (c.occupancy > 1)
     return refuse("occupancy", c.occupancy, "a share from 0 to 1: a site cannot sell more than it has", "write 90 % as 0.9, or build more");
-  const std::array<std::pair<std::string_view, double>, 5> shares{
-      {{"occupancy", c.occupancy}, {"tax", c.tax}, {"debt_share", c.debt_share}, {"debt_rate", c.debt_rate}, {"overhead", c.overhead}}};
+  const std::array<std::pair<std::string_view, double>, 6> shares{{{"occupancy", c.occupancy},
+                                                                   {"idle_power", c.idle_power},
+                                                                   {"tax", c.tax},
+                                                                   {"debt_share", c.debt_share},
+                                                                   {"debt_rate", c.debt_rate},
+                                                                   {"overhead", c.overhead}}};
   for (const auto& [key, v] : shares) {
     if (!(v >= 0 && v <= 1)) return refuse(key, v, "a share from 0 to 1");
   }
@@ -375,8 +407,8 @@ Result<void> check_campus(const Campus& c) {
     return refuse("accelerators", c.accelerators, "1 to 1e9: the site must hold at least one");
   if (!(c.hardware_years >= 1.0 / 12 && c.hardware_years <= 100)) return refuse("hardware_life", c.hardware_years, "a month to 100 years");
   if (!(c.site_years >= 1.0 / 12 && c.site_years <= 200)) return refuse("site_life", c.site_years, "a month to 200 years");
-  if (!(c.build_years <= 50 && c.ramp_years <= 50))
-    return refuse("build_time", std::max(c.build_years, c.ramp_years), "at most 50 years to build, and to fill");
+  if (!(c.build_years <= 50)) return refuse("build_time", c.build_years, "at most 50 years");
+  if (!(c.ramp_years <= 50)) return refuse("ramp_time", c.ramp_years, "at most 50 years");
   if (!(c.cost_of_capital >= 0 && c.cost_of_capital < 1)) return refuse("cost_of_capital", c.cost_of_capital, "a share from 0 to below 1");
   if (!(c.pue >= 1)) return refuse("pue", c.pue, "1 or more");
   if (c.tokens_each && !(c.tokens_each->value() >= 1e-6 && c.tokens_each->value() <= 1e12))

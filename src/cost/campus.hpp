@@ -23,6 +23,7 @@ struct FleetPart {
   double share = 1;         // of the accelerators' power
   double accelerators = 0;  // whole
   Watts power_each{};       // at the meter
+  double idle_power = 0;    // of an unsold one, over power_each
   Usd hardware_each{};
   UsdPerSecond rent_each{};
 };
@@ -36,6 +37,7 @@ struct Campus {
   double accelerators = 0;  // what follows is a mean over the fleet, each
   Watts power_each{};       // at the meter, PUE included
   double pue = 1;           // inside power_each
+  double idle_power = 0;    // of an unsold accelerator over power_each; colocation has none of its own
   Usd hardware_each{};
   double site_usd_per_watt = 0, build_factor = 1;  // of IT power, as construction surveys quote it; the class's factor on it
   UsdPerJoule electricity{};                       // mean over the hours of a year
@@ -115,14 +117,14 @@ struct Appraisal {
 };
 /// One generation of hardware over its life, by months: site paid on an S-curve while building, hardware at opening, occupancy by the
 /// ramp, straight-line depreciation, debt repaid evenly over the hardware's life, tax on each year's profit, the site's book value
-/// returned at the end. Empty accelerators draw no power. Source: hardware facts 6.6 to 6.8.
+/// returned at the end. Accelerators not sold draw idle power, which the campus pays. Source: hardware facts 6.6 to 6.8.
 Result<Appraisal> appraise(const Campus& c);
 
 struct Swing {
   std::string key;
   Dim dim{};
   double low = 0, high = 0;        // the input
-  double at_low = 0, at_high = 0;  // USD per accelerator-hour; for colocation the NPV in USD
+  double at_low = 0, at_high = 0;  // USD per accelerator-hour; for colocation the NPV in millions of USD
 };
 /// Each uncertain input to the ends of its range, the others at their centre; widest swing first.
 Result<std::vector<Swing>> tornado(const Campus& c);

@@ -52,6 +52,34 @@ TEST(Campus, HandWorkedHour) {
   EXPECT_NEAR(*a.payback_years, 40000 / (17520 - 2277.6), 0.01);
 }
 
+// Half sold, an unsold one drawing 40 %: 2 kW x (0.5 + 0.4 x 0.5) x 8,760 h x 0.08 = 981.12 USD a year, 0.16 x 1.4 an hour sold.
+TEST(Campus, UnsoldAcceleratorsDrawIdlePower) {
+  Campus c = simple();
+  c.occupancy = 0.5;
+  c.idle_power = 0.4;
+  const auto a = *appraise(c);
+  EXPECT_NEAR(a.mature.power.value(), 981.12, 1e-9);
+  EXPECT_NEAR(to_usd_per_hour(a.hour.power), 0.16 * 1.4, 1e-12);
+  // Fixed: operations 876, depreciation 8,000, idle power 560.64; each sold hour earns 2 - 0.16 x 0.6.
+  EXPECT_NEAR(*a.break_even, (876 + 8000 + 560.64) / (8760 * (2 - 0.096)), 1e-12);
+  // Tenants who pay their own supplier leave the idle part.
+  c.billing = PowerBilling::net;
+  EXPECT_NEAR(appraise(c)->mature.power.value(), 0.5 * 560.64, 1e-9);
+  c.billing = PowerBilling::pass_through;
+  EXPECT_NEAR(appraise(c)->mature.power.value(), 981.12, 1e-9);
+  EXPECT_NEAR(appraise(c)->mature.revenue.value(), 0.5 * (17520 + 1401.6), 1e-9);
+  c.idle_power = 1.1;
+  EXPECT_EQ(appraise(c).error().key, "idle_power");
+}
+
+// GB200: board 1,200 W, 2,100 W at the meter, 2,100 / 1.16 - 1,200 = 610.3 W around it; idle 0.15 x 1,200 + 0.6 x 610.3 = 546.2 W of IT.
+TEST(Campus, IdlePowerOfTheChip) {
+  EXPECT_NEAR(gigawatt().idle_power, (180 + 0.6 * (2100 / 1.16 - 1200)) * 1.16 / 2100, 1e-12);
+  const Campus c = gigawatt();
+  EXPECT_NEAR(appraise(c)->mature.power.value(), 1e9 * 0.999999 * (0.87 + c.idle_power * 0.13) * 8760 * 3600 * c.electricity.value(),
+              2e-6 * 7e8);
+}
+
 TEST(Campus, RentAtCostEarnsTheCostOfCapital) {
   for (Campus c : {simple(), gigawatt()}) {
     c.tax = c.overhead = 0;
@@ -148,7 +176,7 @@ TEST(Campus, RegionAndClassSupplyTheSite) {
   EXPECT_NEAR(*germany->carbon * 3.6e6, 381, 1e-9);
   EXPECT_NEAR(germany->site_usd_per_watt * germany->build_factor, 11.6 * 1.085, 1e-9);
   EXPECT_GT(*appraise(*germany)->cost_of_hour, *appraise(gigawatt())->cost_of_hour);
-  EXPECT_FALSE(gigawatt_with({{"region", "sweden"}})->carbon);  // no figure was found: null, not zero
+  EXPECT_FALSE(gigawatt_with({{"region", "sweden"}})->grid_water);  // no figure was found: null, not zero
   EXPECT_NE(gigawatt_with({{"region", "atlantis"}}).error().expected.find("finland"), std::string::npos);
   EXPECT_FALSE(gigawatt_with({{"class", "floating"}}));
 }

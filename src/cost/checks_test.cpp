@@ -11,6 +11,7 @@
 #include "cost/gpu_hour.hpp"
 #include "cost/income.hpp"
 #include "fabric/collectives.hpp"
+#include "fabric/expert_exchange.hpp"
 #include "fabric/network.hpp"
 
 namespace jevons::cost {
@@ -51,8 +52,8 @@ double fitted_ms(std::string_view accelerator, std::string_view op) {
   return fabric::fitted_time(*f, op, 8, Bytes{512 * kMebi}).value() * 1e3;
 }
 double dispatch_us(double tokens) {
-  const auto f = fabric::measured_fit(builtin(), "gb200-nvl72", "moe_dispatch", 64, "bfloat16");
-  return fabric::all_to_all_time(f->alpha, f->beta, tokens, Bytes{7168 * 2.0}, 64, 8).value() * 1e6;
+  const auto kernel = fabric::exchange_kernel(builtin(), "gb200-nvl72", "moe_dispatch");
+  return fabric::exchange_time(*kernel, {tokens, Bytes{7168 * 2.0}, 1, 64, fabric::balanced_destinations(64, 8)}).value() * 1e6;
 }
 double margin(std::string_view who, std::string_view period) {
   const auto& rows = thing(Section::datacenter, "operator-accounts").series;

@@ -29,6 +29,18 @@ TEST(GpuHour, AgreesWithPublishedOwnershipCosts) {
   }
 }
 
+// GB200 by hand: 2,100 W at the meter hold 2,100 / 1.16 = 1,810 W of IT, so 21,181 USD of site at 11.7 USD/W; x 0.13575 / 8,760 h.
+TEST(GpuHour, SiteIsPaidByTheWattOfIt) {
+  const auto g = gpu_hour(catalog::Catalog::builtin(), chip("gb200-nvl72"), Basis::owner);
+  ASSERT_TRUE(g) << g.error().message();
+  EXPECT_NEAR(g->power.value(), 2100, 1e-9);
+  EXPECT_NEAR(to_usd_per_hour(g->site_capital), 2100 / 1.16 * 11.7 * 0.135746 / 8760, 1e-5);
+  EXPECT_NEAR(to_usd_per_hour(g->electricity), 2.1 * 0.081, 1e-12);
+  EXPECT_NEAR(site_capital(11.7, Watts{1.16e6}, 1.16).value(), 11.7e6, 1e-6);
+  // In use a quarter of the time, 40 % of its power otherwise: 0.25 + 0.4 x 0.75 = 0.55.
+  EXPECT_NEAR(to_usd_per_hour(electricity_cost(Watts{2000}, 0.25, 0.4, UsdPerJoule{0.1 / 3.6e6})), 0.11, 1e-12);
+}
+
 TEST(GpuHour, ThreeBasesAreThreeNumbers) {
   const auto catalog = catalog::Catalog::builtin();
   EXPECT_NEAR(to_usd_per_hour(gpu_hour(catalog, chip("h100-sxm"), Basis::contract)->total), 2.35, 1e-12);

@@ -23,14 +23,45 @@ double at(const catalog::Fact& f, End end) {
   return end == End::low ? f.low : f.high;
 }
 
-TokenEnergy energy_of(const PowerModel& m, const Load& load, TokensPerSecond tokens, std::optional<double> carbon,
+// At one end of each part's band.
+TokenEnergy energy_of(std::span<const Powered> parts, PowerModel PowerBand::* end, Tokens tokens, std::optional<double> carbon,
                       std::optional<double> grid_water, std::optional<double> site_water) {
+  Joules meter{}, it{}, busiest{};
+  for (const auto& p : parts) {
+    const PowerModel& m = p.band.*end;
+    const Joules used = power_at(m, p.load) * p.accelerator_time;
+    meter += used;
+    it += used / m.pue;
+    busiest += (m.prefill + m.rest_busy) * m.pue * p.accelerator_time;
+  }
   TokenEnergy e;
-  e.joules = power_at(m, load) / tokens;
+  e.joules = meter / tokens;
   if (carbon) e.gco2 = e.joules.value() * *carbon;
-  if (grid_water && site_water) e.litres = e.joules.value() * (*grid_water + *site_water / m.pue);
-  e.over_nameplate = power_at(m, load) / ((m.prefill + m.rest_busy) * m.pue);
+  if (grid_water && site_water) e.litres = e.joules.value() * *grid_water + (it / tokens).value() * *site_water;
+  e.of_busiest = meter / busiest;
   return e;
+}
+
+// A thing of the catalogue called PREFIX-NAME.
+Result<const catalog::Thing*> named(const catalog::Catalog& catalog, std::string_view prefix, std::string_view name) {
+  const std::string stem = std::string(prefix) + "-";
+  if (const auto found = catalog.find(catalog::Section::datacenter, stem + lower(name))) return *found;
+  std::vector<std::string_view> known;
+  for (const auto* t : catalog.things(catalog::Section::datacenter)) {
+    if (t->name.starts_with(stem)) known.push_back(t->name.substr(stem.size()));
+  }
+  return bad_input(std::string(prefix), fmt::format("unknown {} '{}'", prefix, name), fmt::format("one of {}", fmt::join(known, ", ")),
+                   did_you_mean(name, known));
+}
+
+using Wanted = std::pair<std::string_view, std::optional<double>*>;
+void take(const catalog::Thing& t, std::initializer_list<Wanted> wanted, std::vector<const catalog::Fact*>& facts) {
+  for (const auto& [key, out] : wanted) {
+    const auto* f = t.find(key);
+    if (f == nullptr) continue;
+    *out = f->value;
+    facts.push_back(f);
+  }
 }
 
 }  // namespace
@@ -63,24 +94,17 @@ Result<PowerBand> power_model(const catalog::Catalog& catalog, const catalog::Ac
 }
 
 Result<Grid> grid_of(const catalog::Catalog& catalog, std::string_view region) {
-  const std::string prefix = "region-";
-  const auto found = catalog.find(catalog::Section::datacenter, prefix + lower(region));
-  if (!found) {
-    std::vector<std::string_view> known;
-    for (const auto* t : catalog.things(catalog::Section::datacenter)) {
-      if (t->name.starts_with(prefix)) known.push_back(t->name.substr(prefix.size()));
-    }
-    return bad_input("region", fmt::format("unknown region '{}'", region), fmt::format("one of {}", fmt::join(known, ", ")),
-                     did_you_mean(region, known));
-  }
+  JEVONS_TRY(const catalog::Thing* t, named(catalog, "region", region));
   Grid g;
-  for (const auto& [key, out] : {std::pair{"carbon", &g.gco2_per_joule}, std::pair{"grid_water", &g.litres_per_joule}}) {
-    if (const auto* f = (*found)->find(key)) {
-      *out = f->value;
-      g.facts.push_back(f);
-    }
-  }
+  take(*t, {{"carbon", &g.gco2_per_joule}, {"grid_water", &g.litres_per_joule}}, g.facts);
   return g;
+}
+
+Result<SiteClass> site_class_of(const catalog::Catalog& catalog, std::string_view name) {
+  JEVONS_TRY(const catalog::Thing* t, named(catalog, "class", name));
+  SiteClass c;
+  take(*t, {{"pue", &c.pue}, {"site_water", &c.litres_per_joule}}, c.facts);
+  return c;
 }
 
 Watts power_at(const PowerModel& m, const Load& load) {
@@ -93,11 +117,22 @@ Watts power_at(const PowerModel& m, const Load& load) {
   return (chip + rest) * m.pue;
 }
 
+TokenEnergyBand token_energy(std::span<const Powered> parts, Tokens tokens, std::optional<double> carbon, std::optional<double> grid_water,
+                             std::optional<double> site_water) {
+  Seconds time{};
+  for (const auto& p : parts) time += p.accelerator_time;
+  JEVONS_ENSURE(tokens.value() > 0 && time.value() > 0);
+  const auto of = [&](PowerModel PowerBand::* end) { return energy_of(parts, end, tokens, carbon, grid_water, site_water); };
+  TokenEnergyBand e{of(&PowerBand::centre), of(&PowerBand::low), of(&PowerBand::high), {}};
+  e.power = e.centre.joules * tokens / time;
+  return e;
+}
+
 TokenEnergyBand token_energy(const PowerBand& band, const Load& load, TokensPerSecond tokens, std::optional<double> carbon,
                              std::optional<double> grid_water, std::optional<double> site_water) {
-  JEVONS_ENSURE(tokens.value() > 0);
-  const auto of = [&](const PowerModel& m) { return energy_of(m, load, tokens, carbon, grid_water, site_water); };
-  return {of(band.centre), of(band.low), of(band.high), power_at(band.centre, load)};
+  constexpr Seconds kSecond{1};
+  const Powered one{band, load, kSecond};
+  return token_energy({&one, 1}, tokens * kSecond, carbon, grid_water, site_water);
 }
 
 }  // namespace jevons::cost

@@ -2,6 +2,7 @@
 // Energy, carbon and water of a token from what accelerators do, not from their nameplate.
 #include <array>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "catalog/accelerator.hpp"
@@ -42,20 +43,35 @@ struct Grid {
 };
 Result<Grid> grid_of(const catalog::Catalog& catalog, std::string_view region);
 
+/// What a class of site adds (datacenters/class-NAME). Errors: no such class, with the classes there are.
+struct SiteClass {
+  std::optional<double> pue, litres_per_joule;  // of IT
+  std::vector<const catalog::Fact*> facts;
+};
+Result<SiteClass> site_class_of(const catalog::Catalog& catalog, std::string_view name);
+
 /// Per token of whatever `tokens` counts.
 struct TokenEnergy {
   JoulesPerToken joules{};       // at the meter
   std::optional<double> gco2;    // of the grid's mean mix
   std::optional<double> litres;  // at the site and behind the grid
-  double over_nameplate = 0;     // mean power over the published all-in power
+  double of_busiest = 0;         // mean power over that of prefill all the time
 };
 struct TokenEnergyBand {
   TokenEnergy centre, low, high;
   Watts power{};  // mean of one accelerator at the meter
 };
-/// What a simulation or a plan tells is `load` and `tokens`: tokens a second of one accelerator over the same time, idle time included.
-/// carbon, grid_water: gCO2 and litres behind a joule at the meter; site_water: litres for a joule of IT; nothing where not known.
-/// Requires tokens > 0.
+/// Accelerators of one kind, what they did, and for how long they were there, idle time included.
+struct Powered {
+  PowerBand band;
+  Load load;
+  Seconds accelerator_time{};
+};
+/// Energy of all of them over `tokens`. carbon, grid_water: gCO2 and litres behind a joule at the meter; site_water: litres for a joule of
+/// IT; nothing where not known. Requires tokens > 0 and some time.
+TokenEnergyBand token_energy(std::span<const Powered> parts, Tokens tokens, std::optional<double> carbon = std::nullopt,
+                             std::optional<double> grid_water = std::nullopt, std::optional<double> site_water = std::nullopt);
+/// The same of one accelerator that makes `tokens` a second.
 TokenEnergyBand token_energy(const PowerBand& band, const Load& load, TokensPerSecond tokens, std::optional<double> carbon = std::nullopt,
                              std::optional<double> grid_water = std::nullopt, std::optional<double> site_water = std::nullopt);
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "cost/gpu_hour.hpp"
@@ -72,8 +73,29 @@ TEST(Energy, DeepSeekDecodeNodes) {
 TEST(Energy, Grids) {
   EXPECT_NEAR(*grid_of(builtin(), "Germany")->gco2_per_joule * 3.6e6, 381, 1e-9);
   EXPECT_FALSE(grid_of(builtin(), "germany")->litres_per_joule);
-  EXPECT_FALSE(grid_of(builtin(), "sweden")->gco2_per_joule);
+  EXPECT_NEAR(*grid_of(builtin(), "sweden")->gco2_per_joule * 3.6e6, 36, 1e-9);
   EXPECT_NE(grid_of(builtin(), "gremany").error().hint.find("germany"), std::string::npos);
+}
+
+// Two kinds of accelerator share the tokens: joules add up, and so does the time behind the mean power.
+TEST(Energy, PartsAddUp) {
+  const auto a = *power_model(builtin(), chip("h100-sxm")), b = *power_model(builtin(), chip("h200-sxm"));
+  const Load busy{0.2, 0.7, 32}, idle{};
+  const std::array<Powered, 2> parts{{{a, busy, Seconds{30}}, {b, idle, Seconds{10}}}};
+  const auto e = token_energy(parts, Tokens{1000}, 381 / 3.6e6);
+  const double joules = power_at(a.centre, busy).value() * 30 + power_at(b.centre, idle).value() * 10;
+  EXPECT_NEAR(e.centre.joules.value(), joules / 1000, 1e-12);
+  EXPECT_NEAR(e.power.value(), joules / 40, 1e-9);
+  EXPECT_NEAR(*e.centre.gco2, joules / 1000 * 381 / 3.6e6, 1e-15);
+  EXPECT_LT(e.centre.of_busiest, 1);
+}
+
+TEST(Energy, SiteClasses) {
+  const auto c = site_class_of(builtin(), "AI-liquid");
+  ASSERT_TRUE(c) << c.error().message();
+  EXPECT_NEAR(*c->pue, 1.16, 1e-12);
+  EXPECT_NEAR(*c->litres_per_joule * 3.6e6, 0.27, 1e-12);
+  EXPECT_NE(site_class_of(builtin(), "modula").error().hint.find("modular"), std::string::npos);
 }
 
 TEST(Energy, PueAndWater) {

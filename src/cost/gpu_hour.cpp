@@ -7,9 +7,9 @@
 namespace jevons::cost {
 namespace {
 
-// A fact that must be there: the build checks catalog/datacenters/reference-site.yaml, an overlay can only replace it.
-const catalog::Fact& site_fact(const catalog::Catalog& catalog, std::string_view key) {
-  const auto site = catalog.find(catalog::Section::datacenter, "reference-site");
+// A fact that must be there: the build checks catalog/datacenters, an overlay can only replace it.
+const catalog::Fact& site_fact(const catalog::Catalog& catalog, std::string_view key, std::string_view thing = "reference-site") {
+  const auto site = catalog.find(catalog::Section::datacenter, thing);
   JEVONS_ENSURE(site.has_value());
   const catalog::Fact* f = (*site)->find(key);
   JEVONS_ENSURE(f != nullptr);
@@ -49,6 +49,15 @@ Result<Usd> system_price(const catalog::Catalog& catalog, const catalog::Acceler
 }  // namespace
 
 double capital_recovery(double rate, double years) { return rate == 0 ? 1 / years : rate / (1 - std::pow(1 + rate, -years)); }
+
+Usd site_capital(double usd_per_it_watt, Watts meter, double pue) {
+  JEVONS_ENSURE(pue >= 1);
+  return Usd{usd_per_it_watt * meter.value() / pue};
+}
+
+UsdPerSecond electricity_cost(Watts meter, double in_use, double idle_share, UsdPerJoule price) {
+  return meter * (in_use + idle_share * (1 - in_use)) * price;
+}
 
 Result<Watts> all_in_power(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::vector<const catalog::Fact*>& facts) {
   if (chip.all_in_power) {
@@ -94,7 +103,7 @@ Result<GpuHour> gpu_hour(const catalog::Catalog& catalog, const catalog::Acceler
   const double year = kHoursPerYear * 3600;
   g.it_capital = UsdPerSecond{o.system.value() * capital_recovery(o.cost_of_capital, o.system_years) / year};
   g.site_capital = UsdPerSecond{o.site.value() * capital_recovery(o.cost_of_capital, o.site_years) / year};
-  g.electricity = o.power * o.electricity;
+  g.electricity = electricity_cost(o.power, 1, 0, o.electricity);  // an hour in use
   g.operations = o.operations;
   g.total = g.it_capital + g.site_capital + g.electricity + g.operations;
   g.how = "(capital of IT and site at their recovery factors) / 8,760 h + power x price + operations; " + o.how;
@@ -112,7 +121,9 @@ Result<Ownership> ownership(const catalog::Catalog& catalog, const catalog::Acce
   const double year = kHoursPerYear * 3600;
   o.cost_of_capital = take("cost_of_capital");
   o.system_years = take("it_life") / year;
-  o.site = Usd{take("site_capex") * o.power.value()};
+  const catalog::Fact& pue = site_fact(catalog, "all_in_pue", "power-model");
+  o.facts.push_back(&pue);
+  o.site = site_capital(take("site_capex"), o.power, pue.value);
   o.site_years = take("site_life") / year;
   o.electricity = UsdPerJoule{take("electricity")};
   o.operations = UsdPerSecond{take("operations")};

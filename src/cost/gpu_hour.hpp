@@ -27,6 +27,12 @@ struct GpuHour {
 /// Errors: neither is known.
 Result<Watts> all_in_power(const catalog::Catalog& catalog, const catalog::Accelerator& chip, std::vector<const catalog::Fact*>& facts);
 
+/// Building, power and cooling behind `meter` watts at the meter. usd_per_it_watt: construction surveys quote a watt of IT. pue >= 1.
+Usd site_capital(double usd_per_it_watt, Watts meter, double pue);
+
+/// Electricity of an accelerator: its all-in power at the meter while in use, idle_share of that otherwise. in_use, idle_share: in [0, 1].
+UsdPerSecond electricity_cost(Watts meter, double in_use, double idle_share, UsdPerJoule price);
+
 /// What an owner buys and pays for one accelerator: catalogue facts of the chip and of datacenters/reference-site.
 struct Ownership {
   Usd system{};  // with its share of servers and network

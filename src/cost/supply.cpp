@@ -60,7 +60,7 @@ std::vector<SupplyLimit> supply(const catalog::Catalog& catalog, const Campus& c
     out.push_back({"advanced packaging", "wafers", packages / take("packages_per_wafer").value, take("packaging_per_year").value * kYear,
                    share, years("packaging_lead")});
   }
-  if (domestic > 0) out.push_back({"Chinese memory and packaging (output not published)", "chips", domestic, std::nullopt, share, 0});
+  if (domestic > 0) out.push_back({"Chinese memory and packaging", "chips", domestic, std::nullopt, share, 0});
   out.push_back({"optical modules", "modules", c.accelerators * take("modules_per_accelerator").value,
                  take("optics_per_year").value * kYear, share, years("optics_lead")});
   out.push_back({"transformers", "", 0, std::nullopt, share, years("transformer_lead")});

@@ -14,6 +14,8 @@ struct SupplyLimit {
   std::optional<double> world_per_year;  // in `unit`; nothing: only the lead time is known
   double share = 1;
   double lead_years = 0;
+  /// Something is needed of which nobody publishes the output: it may limit, nobody can say when.
+  bool unknown() const { return need > 0 && !world_per_year; }
   double ready_years() const { return lead_years + (world_per_year && share > 0 ? need / (*world_per_year * share) : 0); }
   /// Accelerators that this limit lets open after `years`; nothing where it does not limit them.
   std::optional<double> accelerators_by(double years, double accelerators) const;

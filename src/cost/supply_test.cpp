@@ -34,6 +34,18 @@ TEST(Supply, GigawattByHand) {
   EXPECT_FALSE(facts.empty());
 }
 
+// What China makes of memory and packages nobody publishes: needed, but neither early nor late.
+TEST(Supply, WhatIsNotPublishedIsUnknown) {
+  auto c = *campus(builtin(), **builtin().find(catalog::Section::datacenter, "gigawatt-campus"));
+  c.fleet = {{.accelerator = "ascend-910c", .accelerators = 1000}};
+  std::vector<const catalog::Fact*> facts;
+  const auto limits = supply(builtin(), c, facts);
+  const auto own = std::find_if(limits.begin(), limits.end(), [](const auto& l) { return l.unknown(); });
+  ASSERT_NE(own, limits.end());
+  EXPECT_EQ(own->need, 1000);
+  EXPECT_EQ(std::count_if(limits.begin(), limits.end(), [](const auto& l) { return l.unknown(); }), 1);
+}
+
 // TPP: H100 16 x 989 = 15,824; H20 16 x 148 = 2,368 but 4 TB/s; B200 16 x 2,250 = 36,000; RTX 4090 8 x 660 (int8) = 5,280; L20 below 2,000.
 TEST(Export, ByPerformanceAndBandwidth) {
   std::vector<const catalog::Fact*> facts;

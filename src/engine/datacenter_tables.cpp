@@ -14,21 +14,19 @@ const report::Origin kAppraised{"derived", "cost::appraise in src/cost/appraisal
 const report::Origin kTornado{"derived", "cost::tornado: the appraisal with one input at the end of its range", "src/cost/README.md"};
 const report::Origin kSupply{"derived", "cost::supply in src/cost/supply.cpp: lead + need / (world a year x share)",
                              "catalog/datacenters/supply-limits.yaml"};
-const report::Origin kEnergy{"derived", "cost::token_energy in src/cost/energy.cpp", "catalog/datacenters/power-model.yaml"};
 const report::Origin kHours{"assumed", "factors of the day on the means", "catalog/datacenters/hour-shapes.yaml"};
 
 report::Cell maybe(const std::optional<double>& v, double scale = 1) {
   return v ? report::Cell(*v / scale) : report::Cell(std::monostate{});
 }
 
-// An input in the unit it is quoted in.
-std::string quoted(double v, Dim dim) {
-  if (dim == Seconds::dim) return fmt::format("{:.3g} yr", v / (kHoursPerYear * 3600));
-  if (dim == UsdPerSecond::dim) return fmt::format("{:.3g} USD/h", v * 3600);
-  if (dim == UsdPerJoule::dim) return fmt::format("{:.3g} USD/kWh", v * 3.6e6);
+// An input in the unit of its key.
+std::string quoted(std::string_view key, double v, Dim dim) {
   if (dim == Usd::dim) return format_si(v, "USD");
-  if (dim == Usd::dim - Watts::dim) return fmt::format("{:.3g} USD/W", v);
-  if (dim == Dim{} - Watts::dim) return fmt::format("{:.3g} /MW", v * 1e6);
+  for (const auto& o : cost::campus_keys()) {
+    if (o.path != key || o.unit.empty() || o.unit == "count") continue;
+    if (const auto unit = parse_unit(o.unit)) return fmt::format("{} {}", format_number(v / unit->value, 3), o.unit);
+  }
   return fmt::format("{:.3g}", v);
 }
 
@@ -53,13 +51,14 @@ std::pair<double, double> ends(const std::vector<cost::Swing>& swings) {
   return {least, most};
 }
 
-std::string of_answer(bool hour) { return hour ? "USD an accelerator-hour" : "NPV, USD"; }
+std::string of_answer(bool hour) { return hour ? "USD an accelerator-hour" : "NPV, millions of USD"; }
 
 }  // namespace
 
-report::Table years_table(const cost::Appraisal& a) {
+report::Table years_table(const cost::Campus& c, const cost::Appraisal& a) {
   report::Table t{"years",
-                  "Income statement by year of one hardware generation, millions of USD",
+                  c.business == cost::Business::colocation ? "Income statement by year of the site's life, millions of USD"
+                                                           : "Income statement by year of one hardware generation, millions of USD",
                   {{"year", "year", "{:.0f}", kAppraised},
                    {"occupancy", "occ.", "{:.2f}", kAppraised},
                    {"revenue_musd", "revenue", "{:.0f}", kAppraised},
@@ -75,6 +74,7 @@ report::Table years_table(const cost::Appraisal& a) {
                   {},
                   {"In brackets: inside operations."},
                   true};
+  if (c.business == cost::Business::owner_operator) t.notes.push_back("An owner-operator sells nothing: net is what the campus costs.");
   for (const auto& y : a.years) {
     const auto m = [](Usd v) { return v.value() / kMega; };
     t.rows.push_back({double(y.year), y.occupancy, m(y.revenue), m(y.power), m(y.operations), m(y.staff), m(y.maintenance),
@@ -98,7 +98,7 @@ report::Table hour_table(const catalog::Catalog& catalog, const cost::Campus& c,
     for (const auto& [path, part, v, how] :
          {std::tuple{"hardware", "hardware", a.hour.hardware, "price over the hours sold, at the cost of capital"},
           std::tuple{"site", "site", a.hour.site, "building spread over the same hours, its book value back"},
-          std::tuple{"power", "power", a.hour.power, "all-in power while sold"},
+          std::tuple{"power", "power", a.hour.power, "all-in power while sold, idle power while not"},
           std::tuple{"operations", "operations", a.hour.operations, "staff, upkeep, spares, sold or not"},
           std::tuple{"overhead", "overhead", a.hour.overhead, "selling and administration"}})
       add(fmt::format("{}_usd", path), part, to_usd_per_hour(v), how, kAppraised);
@@ -139,7 +139,7 @@ report::Table tornado_table(const std::vector<cost::Swing>& swings, bool hour) {
                   {},
                   true};
   for (const auto& s : swings)
-    t.rows.push_back({s.key, quoted(s.low, s.dim), quoted(s.high, s.dim), s.at_low, s.at_high, bar(s, least, most)});
+    t.rows.push_back({s.key, quoted(s.key, s.low, s.dim), quoted(s.key, s.high, s.dim), s.at_low, s.at_high, bar(s, least, most)});
   return t;
 }
 
@@ -179,7 +179,7 @@ std::string tornado_svg(const std::vector<cost::Swing>& swings, bool hour, doubl
     }
     body += fmt::format("<text x=\"12\" y=\"{:.1f}\" font-size=\"13\">{}</text>\n", y + 14, s.key);
     body += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"11\">{} … {}</text>\n", kWidth - kRight + 8, y + 14,
-                        quoted(s.low, s.dim), quoted(s.high, s.dim));
+                        quoted(s.key, s.low, s.dim), quoted(s.key, s.high, s.dim));
   }
   body +=
       fmt::format("<line x1=\"{0:.1f}\" y1=\"{1}\" x2=\"{0:.1f}\" y2=\"{2:.1f}\" stroke=\"#0f172a\"/>\n", x(centre), kTop - 8, height - 24);
@@ -197,12 +197,12 @@ report::Table business_table(const catalog::Catalog& catalog, const catalog::Thi
                   "The same campus as each business, and who pays for power: a choice that decides the margins",
                   {{"business", "business", "{}", {}},
                    {"power_billing", "power", "{}", {}},
-                   {"capital_gusd", "capital\nG$", "{:.1f}", kAppraised},
+                   {"capital_musd", "capital\nM$", "{:.0f}", kAppraised},
                    {"revenue_musd", "revenue\nM$/yr", "{:.0f}", kAppraised},
                    {"gross_margin_pct", "gross\n%", "{:.1f}", kAppraised},
                    {"net_margin_pct", "net\n%", "{:.1f}", kAppraised},
                    {"break_even_pct", "break-even\noccupancy %", "{:.1f}", kAppraised},
-                   {"npv_gusd", "NPV\nG$", "{:.2f}", kAppraised},
+                   {"npv_musd", "NPV\nM$", "{:.0f}", kAppraised},
                    {"irr_pct", "IRR\n%", "{:.1f}", kAppraised},
                    {"payback_years", "payback\nyears", "{:.1f}", kAppraised}},
                   {},
@@ -223,16 +223,18 @@ report::Table business_table(const catalog::Catalog& catalog, const catalog::Thi
     const auto c = cost::campus(catalog, variant);
     const auto a = c ? cost::appraise(*c) : tl::make_unexpected(c.error());
     if (!a) {
-      t.notes.push_back(fmt::format("{}: null, {}.", business, a.error().what));
+      if (std::string why = fmt::format("{}: null, {}.", business, a.error().what); t.notes.empty() || t.notes.back() != why)
+        t.notes.push_back(std::move(why));
       continue;
     }
     t.rows.push_back({std::string(business), std::string(std::string_view(business) == "owner-operator" ? "-" : billing),
-                      a->capital().value() / kGiga, a->mature.revenue.value() / kMega, maybe(a->gross_margin, 0.01),
-                      maybe(a->net_margin, 0.01), maybe(a->break_even, 0.01), a->npv.value() / kGiga, maybe(a->irr, 0.01),
+                      a->capital().value() / kMega, a->mature.revenue.value() / kMega, maybe(a->gross_margin, 0.01),
+                      maybe(a->net_margin, 0.01), maybe(a->break_even, 0.01), a->npv.value() / kMega, maybe(a->irr, 0.01),
                       maybe(a->payback_years)});
   }
   t.notes.push_back(
-      "The rent is the same in each row of a business. in-rent: power is paid out of it; pass-through: billed at cost on top; net: "
+      "Debt, lives and rents are those of this campus: a landlord's debt_rate, site_life and space_rent are his own. in-rent: power is "
+      "paid out of it; pass-through: billed at cost on top; net: "
       "customers pay their supplier, in neither revenue nor "
       "cost.");
   return t;
@@ -284,9 +286,12 @@ report::Table supply_table(const std::vector<cost::SupplyLimit>& limits, const c
                   true};
   for (const auto& l : limits) {
     const auto some = [](double v) { return v > 0 ? report::Cell(v) : report::Cell(std::monostate{}); };
+    const auto known = [&](double v) { return l.unknown() ? report::Cell(std::monostate{}) : report::Cell(v); };
+    if (l.unknown()) t.notes.push_back(fmt::format("{}: when and how many is null, its output is not published.", l.what));
     t.rows.push_back({l.what, some(l.need), l.unit.empty() ? std::string("-") : l.unit, maybe(l.world_per_year),
-                      l.world_per_year ? report::Cell(100 * l.need / *l.world_per_year) : report::Cell(std::monostate{}), l.lead_years,
-                      l.ready_years(), report::Cell(l.accelerators_by(c.build_years, c.accelerators).value_or(c.accelerators))});
+                      l.world_per_year ? report::Cell(100 * l.need / *l.world_per_year) : report::Cell(std::monostate{}),
+                      known(l.lead_years), known(l.ready_years()),
+                      known(l.accelerators_by(c.build_years, c.accelerators).value_or(c.accelerators))});
   }
   if (!limits.empty() && limits[0].ready_years() > c.build_years)
     t.notes.push_back(
@@ -317,35 +322,6 @@ Result<report::Table> hours_table(const catalog::Catalog& catalog, const cost::C
       row.emplace_back();
     t.rows.push_back(std::move(row));
   }
-  return t;
-}
-
-report::Table energy_table(const cost::TokenEnergyBand& e, report::Document& d) {
-  report::Table t{"energy",
-                  fmt::format("Energy of a token by load: {:.0f} W an accelerator at the meter, {:.0f} % of its busiest", e.power.value(),
-                              100 * e.centre.over_nameplate),
-                  {{"quantity", "quantity", "{}", {}},
-                   {"low", "low", "{:.4g}", kEnergy},
-                   {"value", "value", "{:.4g}", kEnergy},
-                   {"high", "high", "{:.4g}", kEnergy},
-                   {"unit", "unit", "{}", {}}},
-                  {},
-                  {},
-                  true};
-  const auto row = [&](std::string path, std::string what, std::optional<double> low, std::optional<double> v, std::optional<double> high,
-                       std::string unit, std::string why) {
-    d.values.push_back({"energy." + path, what, unit, v, v ? kEnergy : report::Origin{"derived", why, ""}});
-    t.rows.push_back({std::move(what), maybe(low), maybe(v), maybe(high), std::move(unit)});
-    if (!v) t.notes.push_back(fmt::format("{}: null, {}.", path, why));
-  };
-  row("joules_per_token", "energy", e.low.joules.value(), e.centre.joules.value(), e.high.joules.value(), "J/token", "");
-  row("wh_per_token", "energy", e.low.joules.value() / 3600, e.centre.joules.value() / 3600, e.high.joules.value() / 3600, "Wh/token", "");
-  const auto scaled = [](const std::optional<double>& v) { return v ? std::optional(*v * 1e6) : v; };
-  row("gco2_per_mtok", "carbon", scaled(e.low.gco2), scaled(e.centre.gco2), scaled(e.high.gco2), "gCO2/Mtok",
-      "the region states no carbon of its grid");
-  row("litres_per_mtok", "water", scaled(e.low.litres), scaled(e.centre.litres), scaled(e.high.litres), "L/Mtok",
-      "the region states no water of its grid, or the class none of its site");
-  t.notes.push_back("A band of the power model's facts, not of the load; tokens count whatever tokens_per_second counts.");
   return t;
 }
 

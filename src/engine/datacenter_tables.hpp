@@ -7,7 +7,7 @@
 
 namespace jevons::engine {
 
-report::Table years_table(const cost::Appraisal& a);
+report::Table years_table(const cost::Campus& c, const cost::Appraisal& a);
 report::Table hour_table(const catalog::Catalog& catalog, const cost::Campus& c, const cost::Appraisal& a, report::Document& d);
 report::Table tornado_table(const std::vector<cost::Swing>& swings, bool hour);
 report::Chart tornado_chart(const std::vector<cost::Swing>& swings, bool hour);
@@ -19,7 +19,6 @@ report::Table fleet_table(const catalog::Catalog& catalog, const cost::Campus& c
 report::Table supply_table(const std::vector<cost::SupplyLimit>& limits, const cost::Campus& c);
 /// Price, carbon and load by hour; in files only.
 Result<report::Table> hours_table(const catalog::Catalog& catalog, const cost::Campus& c);
-report::Table energy_table(const cost::TokenEnergyBand& e, report::Document& d);
 /// Spending by quarter; in files only.
 report::Table building_table(const cost::Appraisal& a);
 report::Chart cash_chart(const cost::Appraisal& a);

@@ -7,6 +7,8 @@
 #include "base/units.hpp"
 #include "catalog/keys.hpp"
 #include "engine/datacenter_tables.hpp"
+#include "engine/energy_table.hpp"
+#include "engine/income_page.hpp"
 #include "engine/used_facts.hpp"
 
 namespace jevons::engine {
@@ -47,7 +49,7 @@ report::Table campus_table(const cost::Campus& c, const cost::Appraisal& a, repo
   share("net_margin", "net margin, mature year", a.net_margin,
         "(gross profit - overhead - mean interest - tax) / revenue, at the full occupancy");
   share("break_even_occupancy", "break-even occupancy", a.break_even,
-        "(operations + depreciation + mean interest) / (revenue x (1 - overhead) - power, when full); none above 1");
+        "(operations + depreciation + mean interest + idle power) / (revenue x (1 - overhead) - power over idle, when full); none above 1");
   usd("npv_usd", fmt::format("net present value at {:.0f} %", 100 * c.cost_of_capital), a.npv,
       "monthly cash before debt since the first day of building");
   share("irr", "internal rate of return", a.irr, "rate a year at which that present value is 0; none without revenue");
@@ -60,7 +62,10 @@ report::Table campus_table(const cost::Campus& c, const cost::Appraisal& a, repo
   const auto mtok = a.cost_of_token ? std::optional(to_usd_per_mtok(*a.cost_of_token)) : std::nullopt;
   row("owner_usd_per_mtok", "owner's cost of a million tokens", mtok, fmt::format("{:.4f} USD", mtok.value_or(0)), "USD/Mtok",
       "owner's cost of an hour / tokens_per_second of a busy accelerator");
-  if (!mtok)
+  if (!mtok && c.tokens_each)
+    t.notes.push_back(c.business == cost::Business::colocation ? "Cost per token: null, the tokens are the tenants'."
+                                                               : "Cost per token: null, nothing is sold.");
+  else if (!mtok)
     t.notes.push_back("Cost per token: null, tokens_per_second of a busy accelerator is not stated; `jevons run` or `simulate` gives it.");
   if (c.price_by_hour != 1 || c.carbon_by_hour != 1)
     t.notes.push_back(fmt::format("Load shape {} on the {} hours of the region: price x {:.3f}, carbon x {:.3f} of their means.",
@@ -175,7 +180,9 @@ void verdict(const catalog::Catalog& catalog, const catalog::Thing& thing, const
 
 std::span<const OptionSpec> datacenter_options() { return cost::campus_keys(); }
 
-Result<Outcome> run_datacenter(Context& context) {
+namespace {
+
+Result<Outcome> appraised(Context& context) {
   catalog::Store store;
   const auto& catalog = context.catalog;
   JEVONS_TRY(const catalog::Thing* thing, catalog::thing_for(catalog, store, catalog::Section::datacenter, context.words[0],
@@ -183,6 +190,14 @@ Result<Outcome> run_datacenter(Context& context) {
   const auto check = thing->attribute("supply_check");
   if (!check.empty() && check != "report" && check != "enforce")
     return fail({ErrorCode::bad_input, std::string(thing->file), 0, "supply_check", fmt::format("'{}'", check), "report or enforce", {}});
+  JEVONS_TRY(auto income, income_page(catalog, *thing));
+  if (income) {
+    for (const auto& o : cost::campus_keys()) {
+      if (context.settings.has(o.path))
+        return fail(context.settings.error(o.path, fmt::format("has no effect on {}", thing->name), "no --set", "it changes a campus"));
+    }
+    return Outcome{.document = std::move(*income)};
+  }
   JEVONS_TRY(const cost::Campus c, cost::campus(catalog, *thing));
   JEVONS_TRY(const cost::Appraisal a, cost::appraise(c));
   JEVONS_TRY(const auto swings, cost::tornado(c));
@@ -196,19 +211,29 @@ Result<Outcome> run_datacenter(Context& context) {
   std::vector<const catalog::Fact*> supply_facts;
   const auto limits = cost::supply(catalog, c, supply_facts);
   for (const auto* f : supply_facts) use_fact(d, *f);
-  d.tables = {campus_table(c, a, d), hour_table(catalog, c, a, d), years_table(a), business_table(catalog, *thing),
+  d.tables = {campus_table(c, a, d), hour_table(catalog, c, a, d), years_table(c, a), business_table(catalog, *thing),
               fleet_table(catalog, c, exports)};
   JEVONS_TRY(const auto per_token, energy(catalog, *thing, c, d));
-  if (per_token) d.tables.push_back(energy_table(*per_token, d));
+  if (per_token)
+    d.tables.push_back(energy_table(*per_token, false, "tokens count whatever tokens_per_second counts.",
+                                    "the region states no carbon of its grid",
+                                    "the region states no water of its grid, or the class none of its site", d));
   d.tables.push_back(supply_table(limits, c));
   d.tables.push_back(tornado_table(swings, hour));
   JEVONS_TRY(auto by_hour, hours_table(catalog, c));
   d.tables.push_back(std::move(by_hour));
   d.tables.push_back(building_table(a));
   d.charts = {tornado_chart(swings, hour), cash_chart(a)};
-  o.files.push_back({"tornado.svg", tornado_svg(swings, hour, hour ? to_usd_per_hour(*a.cost_of_hour) : a.npv.value())});
+  o.files.push_back({"tornado.svg", tornado_svg(swings, hour, hour ? to_usd_per_hour(*a.cost_of_hour) : a.npv.value() / kMega)});
   verdict(catalog, *thing, c, exports, limits, o);
   return o;
+}
+
+}  // namespace
+
+Result<Outcome> run_datacenter(Context& context) {
+  auto outcome = appraised(context);
+  return outcome ? std::move(outcome) : fail(catalog::placed(std::move(outcome).error(), context.settings));
 }
 
 }  // namespace jevons::engine

@@ -97,7 +97,14 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   JEVONS_TRY(p.policy, policy_of(c, s, p.subject.chip, w));
   JEVONS_TRY(p.subject.expert_imbalance, expert_imbalance_of(s, a.model, w.placement));
   const auto fraction = s.has("limits.gpu_memory_utilization") ? std::optional(s.number("limits.gpu_memory_utilization")) : std::nullopt;
-  JEVONS_CHECK(serve::share_memory(c.catalog, p.policy, w.placement, fraction, p.subject));
+  const std::string engine_version = s.has("engine_version") ? s.text("engine_version") : "";
+  JEVONS_CHECK(serve::share_memory(c.catalog, p.policy, w.placement, fraction, p.subject, engine_version));
+  const std::string& weights = s.text("weights");
+  p.block = fmt::format("{}/{}/{}/{}/{}", s.text("model"), p.subject.chip.thing->name, p.subject.engine,
+                        weights == "native" ? p.subject.weights.name : weights, engine_version.empty() ? "current" : engine_version);
+  JEVONS_TRY(const step::ServedBlocks blocks, step::served_blocks(c.catalog));
+  if (const auto known = blocks.find(p.block); known != blocks.end()) p.factors = known->second;
+  p.policy.host_constant = traffic::SimTime(double(p.policy.host_constant) * p.factors.prompt);
   JEVONS_CHECK(step::check_placement(a.model, w.placement));
   JEVONS_TRY(p.lora, adapters_of(c.catalog, p.subject, w.placement, p.policy));
   p.memory = step::memory(p.subject, w.placement);
@@ -217,6 +224,8 @@ Result<serve::Deployment> deployment_of(const Context& c, const Settings& s, std
     }
     JEVONS_TRY(const step::StepTime time, step::StepTime::make(c.catalog, p.subject, p.placement));
     o.prefill_floor = time.prefill_floor();
+    o.decode_factor = p.factors.decode;
+    o.prompt_factor = p.factors.prompt;
     p.form = std::make_unique<step::StepForm>(step::form_of(time, o));
     pool.form = p.form.get();
     if (p.role != Role::both) {

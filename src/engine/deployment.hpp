@@ -4,6 +4,7 @@
 
 #include "engine/evaluate.hpp"
 #include "serve/simulate.hpp"
+#include "step/served_blocks.hpp"
 
 namespace jevons::engine {
 
@@ -14,6 +15,8 @@ struct PoolPlan {
   step::Placement placement;
   serve::EnginePolicy policy;
   serve::LoraCost lora;
+  std::string block;           // what corrections are keyed by: model/accelerator/engine/weights/version
+  step::BlockFactors factors;  // of that block, where measurements are known
   int replicas = 1;
   step::Memory memory;
   cost::GpuHour hour;  // of its accelerator; total 0 and a reason in `unpriced` where nothing is known

@@ -82,7 +82,11 @@ report::Table parts_table(const fabric::PartsList& list) {
       const std::string prefix = std::string(quantity) + " of ";
       if (u.starts_with(prefix)) left_out += (left_out.empty() ? "" : ", ") + u.substr(prefix.size());
     }
-    if (!left_out.empty()) t.notes.push_back(fmt::format("Not in the sum of {}, because it is not published: {}.", quantity, left_out));
+    const std::string remedy = left_out.find("switch chip") == std::string::npos || quantity == "failure rate"
+                                   ? ""
+                                   : fmt::format("; --set switch_{}='… {}' fills a switch's", quantity, quantity == "power" ? "W" : "USD");
+    if (!left_out.empty())
+      t.notes.push_back(fmt::format("Not in the sum of {}, because it is not published: {}{}.", quantity, left_out, remedy));
   }
   return t;
 }
@@ -136,12 +140,17 @@ report::Table network_table(const catalog::Thing& thing, const fabric::Design& d
   const auto plain = [](auto q) { return q ? std::optional(q->value()) : std::nullopt; };
   sum("watts", "power", plain(fabric::fabric_power(list)), list.power.value(), "W");
   sum("usd", "price", plain(fabric::fabric_price(list)), list.price.value(), "USD");
+  if (const double use = fabric::port_use(d.network); use < 0.8)
+    t.notes.push_back(fmt::format(
+        "An endpoint's {} in each plane leave {:.0f} % of its port unused: ports of that rate (a radix of {:.0f}), or fewer "
+        "planes, would need fewer switches.",
+        format_si(d.network.endpoint_bandwidth.value() * 8 / d.network.planes, "bit/s"), 100 * (1 - use), d.network.radix / use));
   if (list.failures_per_year > 0)
     row("known_failures_per_year", "failures of the parts known", format_number(list.failures_per_year), list.failures_per_year, "1/year");
   return t;
 }
 
-report::Table times_table(const catalog::Catalog& catalog, const fabric::Design& d, Bytes bytes) {
+report::Table times_table(const catalog::Catalog& catalog, const fabric::Design& d, Bytes bytes, const fabric::ExchangeQuestion& exchange) {
   report::Table t{"collectives",
                   fmt::format("Collective operations, {} a rank", format_bytes(bytes.value())),
                   {{"operation", "operation", "{}", {}},
@@ -153,12 +162,15 @@ report::Table times_table(const catalog::Catalog& catalog, const fabric::Design&
                   {},
                   {},
                   true};
-  for (const auto& c : fabric::collective_times(catalog, d.network, d.centre, bytes)) {
+  for (const auto& c : fabric::collective_times(catalog, d.network, d.centre, bytes, exchange)) {
     t.rows.push_back({c.operation, c.how, double(c.ranks), c.per_rank.value(), c.time.value() * 1e6,
                       c.error ? report::Cell(*c.error * 100) : report::Cell(std::monostate{})});
   }
   if (!d.centre.latency && d.network.shape == fabric::Shape::clos)
     t.notes.push_back("The latency of this switch is not published: bounds are of bandwidth alone.");
+  if (d.network.shape != fabric::Shape::clos)
+    t.notes.push_back(
+        "No latency of a hop between accelerators is counted: bounds are of bandwidth alone, rings over all of an accelerator's links.");
   return t;
 }
 
@@ -286,12 +298,39 @@ constexpr OptionSpec kMessage{.path = "message",
                               .type = OptionType::text,
                               .fallback = "64 MiB",
                               .help = "bytes a rank of the collective operations timed"};
+constexpr OptionSpec kExchange[] = {
+    {.path = "exchange.tokens",
+     .flag = "--tokens",
+     .type = OptionType::list,
+     .fallback = "128 4096",
+     .help = "tokens a rank of the expert dispatch and combine timed, where they were measured"},
+    {.path = "exchange.ranks",
+     .flag = "--ep",
+     .type = OptionType::integer,
+     .fallback = "64",
+     .low = 2,
+     .high = 1024,
+     .help = "ranks that share the experts; measured at 2 to 64"},
+    {.path = "exchange.format",
+     .flag = "--dispatch-format",
+     .type = OptionType::choice,
+     .fallback = "bf16",
+     .choices = "bf16|fp8|nvfp4",
+     .help = "of the rows dispatched"},
+    {.path = "exchange.routing",
+     .flag = "--routing",
+     .type = OptionType::choice,
+     .fallback = "random",
+     .choices = "random|balanced",
+     .help = "of tokens to experts; benchmarks balance"},
+};
 
 }  // namespace
 
 std::span<const OptionSpec> fabric_options() {
   static const auto table = [] {
     std::vector<OptionSpec> v{kMessage};
+    v.insert(v.end(), std::begin(kExchange), std::end(kExchange));
     const auto keys = fabric::network_keys();
     v.insert(v.end(), keys.begin(), keys.end());
     return v;
@@ -299,10 +338,46 @@ std::span<const OptionSpec> fabric_options() {
   return table;
 }
 
-Result<Outcome> run_fabric(Context& c) {
+namespace {
+
+Result<fabric::ExchangeQuestion> exchange_of(const Settings& s) {
+  fabric::ExchangeQuestion q{.tokens = {}, .format = s.text("exchange.format"), .balanced = s.text("exchange.routing") == "balanced"};
+  q.ranks = double(s.integer("exchange.ranks"));
+  for (const auto word : split(s.text("exchange.tokens"), ' ')) {
+    if (trim(word).empty()) continue;
+    const auto tokens = parse_measure(trim(word));
+    if (!tokens || !(tokens->value >= 1 && tokens->value <= 1e9))
+      return fail(s.error("exchange.tokens", fmt::format("'{}' is no number of tokens", word), "1 to 1e9, separated by blanks"));
+    q.tokens.push_back(tokens->value);
+  }
+  return q;
+}
+
+// An option of the expert exchange that cannot change this page is refused.
+Result<void> check_exchange(const Settings& s, const fabric::Network& n, const report::Table& times, report::Document& d) {
+  const bool timed = std::any_of(times.rows.begin(), times.rows.end(), [](const auto& row) {
+    const auto* operation = std::get_if<std::string>(&row[0]);
+    return operation != nullptr && *operation == "expert dispatch";
+  });
+  for (const auto& o : kExchange) {
+    if (s.setting(o.path).file == "default") continue;
+    if (!timed)
+      return fail(s.error(o.path, fmt::format("has no effect on {}", n.name), "a system whose expert exchange was measured",
+                          "gb200-nvl72 is the one"));
+  }
+  if (!timed) return {};
+  const double ranks = double(s.integer("exchange.ranks"));
+  if (ranks > n.endpoints && s.setting("exchange.ranks").file != "default")
+    return fail(s.error("exchange.ranks", fmt::format("{:.0f} ranks on {:.0f} endpoints", ranks, n.endpoints), "at most the endpoints"));
+  if (ranks > 64) d.notes.push_back("Expert exchange beyond 64 ranks follows the form, no measurement.");
+  return {};
+}
+
+Result<Outcome> counted_network(Context& c) {
   const auto message = parse_measure(c.settings.text("message"));
   if (!message || !(message->dim == Bytes::dim) || !(message->value > 0 && message->value < 1e15))
     return fail(c.settings.error("message", fmt::format("'{}' is no size", c.settings.text("message")), "bytes, such as 64 MiB"));
+  JEVONS_TRY(const fabric::ExchangeQuestion exchange, exchange_of(c.settings));
   catalog::Store store;
   JEVONS_TRY(const catalog::Thing* thing,
              catalog::thing_for(c.catalog, store, catalog::Section::fabric, c.words[0], fabric::network_keys(), c.settings));
@@ -318,7 +393,8 @@ Result<Outcome> run_fabric(Context& c) {
     const bool ours = c.catalog.find(catalog::Section::fabric, thing->name).has_value();
     if (!own && !(own.error().code == ErrorCode::unsupported && ours)) return fail(std::move(own).error());
     if (own) {
-      d.tables = {network_table(*thing, *own, d), parts_table(own->centre), times_table(c.catalog, *own, Bytes{message->value})};
+      d.tables = {network_table(*thing, *own, d), parts_table(own->centre), times_table(c.catalog, *own, Bytes{message->value}, exchange)};
+      JEVONS_CHECK(check_exchange(c.settings, own->network, d.tables.back(), d));
       o.files.push_back({"topology.svg", fabric::topology_svg(own->network, own->centre)});
       d.notes.push_back("-o DIR draws it as topology.svg.");
       designs.push_back(std::move(*own));
@@ -350,6 +426,13 @@ Result<Outcome> run_fabric(Context& c) {
     if (const auto part = c.catalog.find(catalog::Section::component, thing->attribute(key))) use_facts(d, **part);
   }
   return o;
+}
+
+}  // namespace
+
+Result<Outcome> run_fabric(Context& c) {
+  auto outcome = counted_network(c);
+  return outcome ? std::move(outcome) : fail(catalog::placed(std::move(outcome).error(), c.settings));
 }
 
 }  // namespace jevons::engine

@@ -7,8 +7,11 @@
 #include <cmath>
 
 #include "base/units.hpp"
+#include "engine/accuracy_table.hpp"
+#include "engine/energy_table.hpp"
 #include "engine/memory_table.hpp"
 #include "engine/simulate_tiers.hpp"
+#include "engine/used_facts.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -21,7 +24,6 @@ const Origin kMoney{"simulated", "price of an hour x accelerator-hours paid, idl
                     "cost::gpu_hour in src/cost/gpu_hour.cpp"};
 const Origin kByClass{"simulated", "cost of the run by engine time of each class of token (serve::shares_of), idle time in proportion",
                       "docs/glossary.md"};
-const Origin kEnergy{"simulated", "power by busy share, prefill share and batch x time", "cost::power_at in src/cost/energy.cpp"};
 
 // Requests in flight and waiting at 200 instants.
 report::Chart load_chart(const serve::Simulation& sim, const traffic::Requests& q) {
@@ -142,9 +144,8 @@ void put_values(report::Document& d, const Simulated& x) {
   put("cost.usd_per_decoded_mtok", "per million output tokens, their decode steps alone", "USD/Mtok", each(t.times.output, t.tokens.output),
       kByClass);
   put("cost.start_up_usd", "the run, replicas starting by the autoscaler's order", "USD", p.usd_start_up, kMoney);
-  put("energy.joules", "energy at the meter", "J", p.joules, kEnergy);
-  put("energy.joules_per_output_token", "energy per output token, prompts and idle time included", "J", p.joules_per_output_token, kEnergy);
-  put("energy.over_nameplate", "mean power over the all-in power", "", p.over_nameplate, kEnergy);
+  put("energy.joules", "energy at the meter", "J", x.energy.per_token ? std::optional(x.energy.joules) : std::nullopt,
+      {"simulated", "power by busy share, prefill share and batch x time", "cost::power_at in src/cost/energy.cpp"});
 }
 
 std::string share(double x) { return fmt::format("{:.1f} %", x * 100); }
@@ -281,9 +282,17 @@ void add_notes(report::Document& out, const Simulated& x) {
   }
 }
 
+void add_energy(report::Document& out, const RunEnergy& e) {
+  if (!e.per_token) return out.notes.push_back(fmt::format("Energy: null, {}.", e.why_not));
+  for (const auto* f : e.facts) use_fact(out, *f);
+  out.tables.push_back(energy_table(*e.per_token, true, "prompts and idle time included. Grid: region " + e.region + ".",
+                                    fmt::format("region {} states no carbon of its grid", e.region),
+                                    fmt::format("region {} states no water of its grid, or the class none of its site", e.region), out));
+}
+
 }  // namespace
 
-report::Document simulation_page(const Settings& s, const Simulated& x, std::string version) {
+report::Document simulation_page(const Settings& s, const Simulated& x, const Sureness& sure, std::string version) {
   const serve::Metrics& m = x.metrics;
   const Priced& p = x.priced;
   report::Document out;
@@ -302,6 +311,7 @@ report::Document simulation_page(const Settings& s, const Simulated& x, std::str
                                                    *p.usd_per_output_mtok, share(*p.usd_idle / *p.usd))
                                      : fmt::format("null: {}", p.why_not.empty() ? "no output" : p.why_not)}};
   out.tables.push_back(latency_table(m));
+  put_sureness(out, m, sure);
   put_values(out, x);
   put_adapters(out, x.deployment.pools.front(), m);
   put_tiers(out, x.deployment.pools.front(), m);
@@ -322,6 +332,7 @@ report::Document simulation_page(const Settings& s, const Simulated& x, std::str
     out.tables.push_back(memory_table(x.pools[k], x.deployment.pools[k]));
     if (k > 0) out.tables.back().name += fmt::format("_{}", k);
   }
+  add_energy(out, x.energy);
   if (x.pools.size() > 1) out.tables.push_back(pool_table(x));
   if (x.shares.tenants.size() > 1) out.tables.push_back(tenant_table(x));
   if (!x.deployment.failures.empty()) out.tables.push_back(spares_table(s, x));

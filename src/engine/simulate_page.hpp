@@ -1,5 +1,6 @@
 #pragma once
 // What a simulation found, priced, and its page.
+#include "cost/energy.hpp"
 #include "engine/deployment.hpp"
 #include "engine/workload.hpp"
 #include "serve/shares.hpp"
@@ -8,9 +9,15 @@ namespace jevons::engine {
 
 struct Priced {
   std::optional<double> usd, usd_per_output_mtok, usd_idle, usd_start_up;
-  std::optional<double> joules, joules_per_output_token, over_nameplate;
   double accelerator_s = 0;
   std::string why_not;  // there is no price
+};
+/// Of the accelerator-time that the run ordered, over its output tokens.
+struct RunEnergy {
+  std::optional<cost::TokenEnergyBand> per_token;  // nothing: `why_not`
+  double joules = 0;
+  std::string why_not, region;
+  std::vector<const catalog::Fact*> facts;
 };
 
 struct Simulated {
@@ -21,9 +28,11 @@ struct Simulated {
   serve::Metrics metrics;
   serve::Shares shares;
   Priced priced;
+  RunEnergy energy;
   std::optional<double> reuse;  // share of prompt blocks that an unlimited cache would find; of requests whose content is known
 };
 
-report::Document simulation_page(const Settings& settings, const Simulated& simulated, std::string version);
+struct Sureness;
+report::Document simulation_page(const Settings& settings, const Simulated& simulated, const Sureness& sureness, std::string version);
 
 }  // namespace jevons::engine

@@ -10,6 +10,7 @@
 
 #include "base/units.hpp"
 #include "cost/energy.hpp"
+#include "engine/accuracy_table.hpp"
 #include "engine/links.hpp"
 #include "engine/simulate_page.hpp"
 #include "traffic/prefix_count.hpp"
@@ -46,23 +47,39 @@ cost::Load load_of(const Simulated& x, std::size_t pool, std::size_t first_rank)
   return all > 0 ? cost::Load{prefill / all, decode / all, busy > 0 ? std::max(1.0, sequences / busy) : 1} : cost::Load{};
 }
 
-// Money and energy of the accelerator-time that the run ordered.
-Priced price_of(const catalog::Catalog& catalog, const Simulated& x) {
-  Priced p;
-  double usd = 0, start_up = 0, joules = 0, nameplate = 0;
-  bool powered = true;
+// What the accelerator-time that the run ordered drew. Errors: an unknown region or class.
+Result<RunEnergy> energy_of(const catalog::Catalog& catalog, const Settings& s, const Simulated& x) {
+  RunEnergy e{.region = s.text("site.region")};
+  JEVONS_TRY(const cost::Grid grid, cost::grid_of(catalog, e.region));
+  JEVONS_TRY(const cost::SiteClass site, cost::site_class_of(catalog, s.text("site.class")));
+  std::vector<cost::Powered> parts;
   std::size_t rank = 0;
   for (std::size_t k = 0; k < x.pools.size(); ++k) {
-    const double seconds = x.simulation.fleet.accelerator_s[k];
-    if (const auto power = cost::power_model(catalog, x.pools[k].subject.chip)) {
-      joules += cost::power_at(power->centre, load_of(x, k, rank)).value() * seconds;
-      std::vector<const catalog::Fact*> facts;
-      const auto all_in = cost::all_in_power(catalog, x.pools[k].subject.chip, facts);
-      nameplate += all_in ? all_in->value() * seconds : 0;
-    } else {
-      powered = false;
+    auto power = cost::power_model(catalog, x.pools[k].subject.chip, site.pue);
+    if (!power) {
+      e.why_not = power.error().what;
+      return e;
     }
+    e.facts.insert(e.facts.end(), power->facts.begin(), power->facts.end());
+    parts.push_back({std::move(*power), load_of(x, k, rank), Seconds{x.simulation.fleet.accelerator_s[k]}});
     rank += std::size_t(x.deployment.pools[k].replicas * x.deployment.pools[k].ranks);
+  }
+  for (const auto* more : {&grid.facts, &site.facts}) e.facts.insert(e.facts.end(), more->begin(), more->end());
+  const Tokens output{x.metrics.output_tok_s * x.metrics.makespan_s};
+  if (!(output.value() > 0)) {
+    e.why_not = "no output";
+    return e;
+  }
+  e.per_token = cost::token_energy(parts, output, grid.gco2_per_joule, grid.litres_per_joule, site.litres_per_joule);
+  e.joules = (e.per_token->centre.joules * output).value();
+  return e;
+}
+
+// Money of the accelerator-time that the run ordered.
+Priced price_of(const Simulated& x) {
+  Priced p;
+  double usd = 0, start_up = 0;
+  for (std::size_t k = 0; k < x.pools.size(); ++k) {
     p.accelerator_s += x.simulation.fleet.accelerator_s[k];
     usd += (x.pools[k].hour.total * Seconds{x.simulation.fleet.accelerator_s[k]}).value();
     if (!x.pools[k].unpriced.empty()) p.why_not = x.pools[k].unpriced;
@@ -72,11 +89,6 @@ Priced price_of(const catalog::Catalog& catalog, const Simulated& x) {
   }
   const serve::Metrics& m = x.metrics;
   const double output = m.output_tok_s * m.makespan_s;
-  if (powered) {
-    p.joules = joules;
-    if (output > 0) p.joules_per_output_token = joules / output;
-    if (nameplate > 0) p.over_nameplate = joules / nameplate;
-  }
   if (p.why_not.empty()) {
     p.usd = usd;
     p.usd_idle = usd * (1 - x.shares.times.total() / std::max(p.accelerator_s, 1e-300));
@@ -160,6 +172,8 @@ Result<Outcome> run_simulate(Context& c) {
   a.scenario.basis = basis == "owner" ? cost::Basis::owner : basis == "contract" ? cost::Basis::contract : cost::Basis::on_demand;
   JEVONS_TRY(a.model, load_model(c.catalog, s.text("model")));
   JEVONS_TRY(const serve::Goodput goodput, goodput_of(s));
+  JEVONS_CHECK(cost::grid_of(c.catalog, s.text("site.region")));  // before the run, not after it
+  JEVONS_CHECK(cost::site_class_of(c.catalog, s.text("site.class")));
 
   Simulated x;
   JEVONS_TRY(x.pools, pools_of(c, a));
@@ -174,14 +188,16 @@ Result<Outcome> run_simulate(Context& c) {
   JEVONS_TRY(x.simulation, serve::simulate(x.deployment, x.asked.workload, options));
   x.metrics = serve::measure(x.simulation, x.deployment, x.asked.workload, goodput);
   x.shares = serve::shares_of(x.simulation, x.deployment, x.asked.workload);
-  x.priced = price_of(c.catalog, x);
+  x.priced = price_of(x);
+  JEVONS_TRY(x.energy, energy_of(c.catalog, s, x));
   if (s.boolean("count_reuse") && x.asked.workload.requests.prefix.known()) {
     const auto curve = traffic::count_prefix_hits(x.asked.workload.requests);
     x.reuse = curve.rate(curve.unlimited_hits());
   }
 
+  JEVONS_TRY(const Sureness sure, sureness_of(c.catalog, s, x));
   Outcome o;
-  o.document = simulation_page(s, x, std::string(version()));
+  o.document = simulation_page(s, x, sure, std::string(version()));
   if (s.integer("replications") > 1) {
     JEVONS_TRY(report::Table t, replications_of(c, s, x, goodput));
     o.document.tables.push_back(std::move(t));

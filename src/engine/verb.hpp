@@ -43,6 +43,7 @@ struct Verb {
   int min_words = 0, max_words = 0;
   std::span<const OptionSpec> options;
   Result<Outcome> (*run)(Context&);
+  std::string (*schema)() = nullptr;  // of the file it reads, where that is not a scenario of its options
 };
 
 /// Every verb, in the order help lists them.

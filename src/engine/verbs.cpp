@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.hpp"
+#include "catalog/keys.hpp"
+#include "cost/campus.hpp"
 #include "engine/calibrate_verb.hpp"
 #include "engine/datacenter_verb.hpp"
 #include "engine/evaluate.hpp"
@@ -308,7 +310,8 @@ const Verb kVerbs[] = {
      "components of the catalogue: dac-800g, acc-800g, aec-800g, aoc-800g, opt-800g-dsp, opt-800g-lpo, opt-1600g-dsp,\n"
      "opt-3200g-npo, opt-800g-cpo …; tomahawk5, tomahawk6, nvswitch5, switch-64x800g …; `jevons catalog show NAME`.\n"
      "A clos needs endpoints, endpoint_bandwidth, and a switch or switch_capacity and radix; a torus dimension_1 …\n"
-     "whose product is the endpoints; a mesh joins every pair. -o DIR also writes topology.svg.",
+     "whose product is the endpoints; a mesh joins every pair. -o DIR also writes topology.svg.\n"
+     "In a FILE the keys below without a unit stand under attributes, those with one under facts as {value: NUMBER UNIT}.",
      "  jevons fabric gb200-nvl72\n  jevons fabric upn512 --format json\n  jevons fabric nvl576\n"
      "  jevons fabric upn512 --set endpoint_bandwidth='14.4 Tbit/s' --set planes=72\n  jevons fabric my-cluster.yaml -o out\n\n"
      "A whole my-cluster.yaml: 512 accelerators on 400G Ethernet, leaf and spine, cables in the rack, linear optics above\n"
@@ -320,15 +323,18 @@ const Verb kVerbs[] = {
      1,
      1,
      {},
-     run_fabric},
+     run_fabric,
+     [] { return catalog::form_schema(fabric::network_keys(), "a network, for jevons fabric FILE.yaml"); }},
     {"datacenter",
      "NAME|FILE.yaml",
      "Appraise a data centre: capital, income statement, break-even, NPV, cost of an hour and a token, energy, supply.\n"
      "NAME is a campus that `jevons catalog list` shows under datacenters, such as gigawatt-campus; --set lays values over it.\n"
-     "A FILE describes your own (example below). What it leaves out comes from its region, its class or the accelerator.",
+     "A FILE describes your own (example below). What it leaves out comes from its region, its class or the accelerator.\n"
+     "In a FILE the keys below without a unit stand under attributes, those with one under facts as {value: NUMBER UNIT}.",
      "  jevons datacenter gigawatt-campus --explain\n  jevons datacenter gigawatt-agents --set region=us-texas --set load_shape=day\n"
      "  jevons datacenter gigawatt-campus --set business=colocation --set power_billing=net\n"
-     "  jevons datacenter my-campus.yaml --format json -o out\n\n"
+     "  jevons datacenter my-campus.yaml --format json -o out\n"
+     "  jevons datacenter income-model; jevons datacenter gds-2024    # an income model of occupancy, an operator's accounts\n\n"
      "A whole my-campus.yaml\n"
      "  name: my-campus\n  attributes: {accelerator: h100-sxm, region: finland, class: ai-liquid, business: gpu-cloud, power_billing: "
      "in-rent}\n"
@@ -340,7 +346,8 @@ const Verb kVerbs[] = {
      1,
      1,
      {},
-     run_datacenter},
+     run_datacenter,
+     [] { return catalog::form_schema(cost::campus_keys(), "a campus, for jevons datacenter FILE.yaml"); }},
     {"forecast",
      "[SCENARIO.yaml]",
      "Futures of tokens, spending, accelerators, HBM, power and capital to 2032, and whether efficiency raises or lowers them.\nWhat a "

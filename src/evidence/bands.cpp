@@ -48,12 +48,11 @@ Seen seen_in(const step::ServedBlocks& blocks) {
   return seen;
 }
 
-Regime regime_of(const Prediction& p, const Seen& seen) {
-  const Case& c = *p.of;
-  if (p.near_limit) return Regime::near_limit;
-  if (!seen.chips.contains(c.accelerator)) return Regime::new_chip;
-  if (!seen.models.contains(c.model)) return Regime::new_model;
-  return seen.blocks.contains(c.block()) ? Regime::seen_block : Regime::seen_engine_format;
+Regime regime_of(const Deployed& d, bool near_limit, const Seen& seen) {
+  if (near_limit) return Regime::near_limit;
+  if (!seen.chips.contains(d.accelerator)) return Regime::new_chip;
+  if (!seen.models.contains(d.model)) return Regime::new_model;
+  return seen.blocks.contains(d.block) ? Regime::seen_block : Regime::seen_engine_format;
 }
 
 MetricBands band_of(const Prediction& p, const MetricBands& regime) {

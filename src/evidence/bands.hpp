@@ -26,7 +26,10 @@ struct Seen {
   std::set<std::string, std::less<>> blocks, models, chips;
 };
 Seen seen_in(const step::ServedBlocks& blocks);
-Regime regime_of(const Prediction& p, const Seen& seen);
+struct Deployed {
+  std::string_view model, accelerator, block;
+};
+Regime regime_of(const Deployed& d, bool near_limit, const Seen& seen);
 /// The band of one prediction: its regime's, about what the uncertain size of the cache allows.
 MetricBands band_of(const Prediction& p, const MetricBands& regime);
 

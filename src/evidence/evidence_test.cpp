@@ -151,7 +151,11 @@ TEST(Published, ServingPoints) {
     if (p.of->disaggregated) continue;
     const Prepared ready = *prepare(catalog, *p.of);
     EXPECT_GE(p.ttft_s, ready.time->prefill_bound(0.9 * p.of->isl, 0)) << p.of->id;
-    EXPECT_GE(p.tpot_s, ready.time->decode_bound(1, p.of->isl)) << p.of->id;
+    // By Little's law: the sequences that decode at once stream their bytes at peak bandwidth, and all tokens multiply at the peak rate.
+    const double decode = (p.of->osl - 1) * p.tpot_s, rate = p.of->concurrency / (p.ttft_s + decode);
+    const double batch = std::min(rate * decode, std::max(1.0, p.fit));
+    EXPECT_GE(p.tpot_s, ready.time->decode_bound(batch, p.of->isl)) << p.of->id;
+    EXPECT_LT(rate * ready.time->prefill_bound(p.of->isl + p.of->osl, 0), 0.8) << p.of->id;
   }
 }
 

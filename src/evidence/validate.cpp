@@ -224,7 +224,7 @@ Result<Validation> validate(const catalog::Catalog& catalog, const Cases& cases,
     v.rows = predict_all(ready, use.constants, use.blocks);
     Samples physics;
     for (const Prediction& p : v.rows) {
-      v.regimes.push_back(evidence::regime_of(p, seen));
+      v.regimes.push_back(evidence::regime_of({p.of->model, p.of->accelerator, p.of->block()}, p.near_limit, seen));
       v.bands.push_back(band_of(p, use.bands[std::size_t(v.regimes.back())]));
     }
     for (const Prediction& p : predict_all(ready, use.constants)) {

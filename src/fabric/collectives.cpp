@@ -4,14 +4,11 @@
 
 namespace jevons::fabric {
 
-Seconds all_reduce_time(const AllReduce& a, Bytes per_rank) {
-  const double mb = per_rank.value() / kMega;
-  return a.alpha + a.beta_per_mb * mb + a.kink_per_mb * std::min(mb, 1.0);
-}
+double random_destinations(double ranks, double top_k) { return ranks * (1 - std::pow(1 - 1 / ranks, top_k)); }
 
 double dispatch_copies(double ranks, double top_k) {
   if (ranks <= 1) return 0;
-  return ranks * (1 - std::pow(1 - 1 / ranks, top_k)) * (ranks - 1) / ranks;
+  return random_destinations(ranks, top_k) * (ranks - 1) / ranks;
 }
 
 Seconds all_to_all_time(Seconds alpha, BytesPerSecond beta, double tokens_per_rank, Bytes row, double ranks, double top_k) {
@@ -41,9 +38,13 @@ Seconds all_to_all(int n, Bytes bytes, BytesPerSecond bandwidth, Seconds alpha) 
   if (n == 1) return {};
   return alpha + ((n - 1.0) / n) * (bytes / bandwidth);
 }
+Seconds all_reduce_across(int n_in, int n_out, Bytes bytes, BytesPerSecond across, Seconds alpha) {
+  JEVONS_ENSURE(n_in >= 1);
+  return ring_all_reduce(n_out, bytes / double(n_in), across, alpha);
+}
 Seconds hierarchical_all_reduce(int n_in, int n_out, Bytes bytes, BytesPerSecond inside, BytesPerSecond across, Seconds alpha_in,
                                 Seconds alpha_out) {
-  return 2 * ring_all_gather(n_in, bytes, inside, alpha_in) + ring_all_reduce(n_out, bytes / double(n_in), across, alpha_out);
+  return 2 * ring_all_gather(n_in, bytes, inside, alpha_in) + all_reduce_across(n_in, n_out, bytes, across, alpha_out);
 }
 Seconds point_to_point(Bytes bytes, BytesPerSecond bandwidth, double efficiency, Seconds alpha) {
   JEVONS_ENSURE(efficiency > 0 && efficiency <= 1);

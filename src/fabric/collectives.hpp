@@ -6,14 +6,20 @@
 
 namespace jevons::fabric {
 
-/// Measured all-reduce inside CUDA graphs at one group size: alpha + beta s + kink min(s, 1 MB), s bytes per rank.
-struct AllReduce {
-  Seconds alpha{}, beta_per_mb{}, kink_per_mb{};
+/// A measured collective at one group size: floor + kink s/(s + kink_bytes) + per_byte s, s bytes per rank; the kink is a change of
+/// protocol. Reduction inside the switch is in the measurement where the kernel uses it.
+struct MeasuredCollective {
+  double floor = 0, kink = 0, kink_bytes = 1, per_byte = 0;  // seconds, seconds, bytes, seconds a byte
 };
-Seconds all_reduce_time(const AllReduce& a, Bytes per_rank);
+/// latency, size: factors on the floor and on what grows with the bytes.
+inline Seconds collective_time(const MeasuredCollective& c, Bytes per_rank, double latency = 1, double size = 1) {
+  const double s = per_rank.value();
+  return Seconds{c.floor * latency + (c.kink * s / (s + c.kink_bytes) + c.per_byte * s) * size};
+}
 
-/// Share of a rank's routed copies that leave it: ep (1 - (1 - 1/ep)^k) (ep - 1)/ep, one copy per destination rank.
-/// Source: validated against GB200 dispatch at EP 16 to 64 within 4 %.
+/// Distinct ranks a token goes to when its top_k experts live on ranks at random: ep (1 - (1 - 1/ep)^k); the rank's own counts.
+double random_destinations(double ranks, double top_k);
+/// Of those the other ranks: random_destinations (ep - 1)/ep, one copy a rank.
 double dispatch_copies(double ranks, double top_k);
 
 /// Expert-parallel dispatch or combine: alpha + V/beta with V = tokens per rank x row bytes x dispatch_copies.
@@ -28,6 +34,8 @@ Seconds tree_all_reduce(int n, Bytes bytes, BytesPerSecond bandwidth, Seconds al
 /// Reduction inside the switch (NVLS, SHARP): each byte leaves and enters a rank once. A bound: H100 reaches 56 % of it at 512 MiB.
 Seconds in_switch_all_reduce(int n, Bytes bytes, BytesPerSecond bandwidth, Seconds alpha);
 Seconds all_to_all(int n, Bytes bytes, BytesPerSecond bandwidth, Seconds alpha);
+/// What an all-reduce of `bytes` takes beyond the one inside each of n_out domains of n_in ranks: the n_in-th part, reduced across.
+Seconds all_reduce_across(int n_in, int n_out, Bytes bytes, BytesPerSecond across, Seconds alpha);
 /// Reduce-scatter among n_in, all-reduce of the n_in-th part among n_out, all-gather among n_in.
 Seconds hierarchical_all_reduce(int n_in, int n_out, Bytes bytes, BytesPerSecond inside, BytesPerSecond across, Seconds alpha_in,
                                 Seconds alpha_out);

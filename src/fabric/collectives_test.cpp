@@ -1,14 +1,16 @@
 #include <gtest/gtest.h>
 
 #include "fabric/collectives.hpp"
+#include "fabric/expert_exchange.hpp"
 
 namespace jevons::fabric {
 namespace {
 
 TEST(Collectives, AllReduceAndDispatch) {
-  // 5 us + 6 us/MB x 2 MB + 3 us/MB x min(2, 1) MB = 20 us.
-  const AllReduce a{Seconds{5e-6}, Seconds{6e-6}, Seconds{3e-6}};
-  EXPECT_NEAR(all_reduce_time(a, Bytes{2e6}).value(), 20e-6, 1e-15);
+  // 5 us + 9 us x 2/(2 + 1) + 3 us/MB x 2 MB = 17 us; twice the floor and half of the rest: 10 + 6.
+  const MeasuredCollective a{5e-6, 9e-6, 1e6, 3e-12};
+  EXPECT_NEAR(collective_time(a, Bytes{2e6}).value(), 17e-6, 1e-15);
+  EXPECT_NEAR(collective_time(a, Bytes{2e6}, 2, 0.5).value(), 16e-6, 1e-15);
   // Published table of copies for k = 8.
   EXPECT_NEAR(dispatch_copies(4, 8), 2.70, 0.005);
   EXPECT_NEAR(dispatch_copies(8, 8), 4.5947, 0.00005);  // 8 x (1 - (7/8)^8) x 7/8; the table prints 4.60
@@ -16,6 +18,36 @@ TEST(Collectives, AllReduceAndDispatch) {
   EXPECT_EQ(dispatch_copies(1, 8), 0);
   // GB200 EP64 dispatch of 1,024 tokens, width 7168 bf16: 222 us measured; alpha 12 us, beta 500 GB/s.
   EXPECT_NEAR(all_to_all_time(Seconds{12e-6}, BytesPerSecond{500e9}, 1024, Bytes{7168 * 2.0}, 64, 8).value(), 222e-6, 0.07 * 222e-6);
+}
+
+TEST(Collectives, ExpertExchangeByHand) {
+  ExchangeKernel k;
+  k.floor = Seconds{10e-6};
+  k.destination = Seconds{0.25e-6};
+  k.destination_per_byte = 0.01e-9;
+  k.row = Seconds{1e-6};
+  k.row_per_byte = 0.1e-9;
+  k.field = Seconds{0.5e-6};
+  k.field_row = Seconds{0.6e-6};
+  k.blocks = 38;
+  k.block_rate = BytesPerSecond{760e9};
+  k.link = BytesPerSecond{1e30};
+  k.header = Bytes{1000};
+  k.power = 200;  // the slowest alone decides
+  // 2 ranks: 38 channels, one warp a peer: 10 + 2 x (0.25 + 0.1) + 380 x (1 + 1)/38 us = 30.7 us.
+  const Bytes row{10e3};
+  EXPECT_NEAR(exchange_time(k, {380, row, 1, 2, 2}).value(), 30.7e-6, 1e-8);
+  // A second field adds 0.5 us and 0.6 us a row: 31.2 + 6 us.
+  EXPECT_NEAR(exchange_time(k, {380, row, 2, 2, 2}).value(), 37.2e-6, 1e-8);
+  // 64 ranks: a channel is 8 blocks wide, so 4 channels of 38/8; 32 of 38 blocks send, at 640 GB/s: 10 + 8 x 0.35 us +
+  // 380 x 8 x 63/64 x 11 kB / 640 GB/s = 12.8 + 51.4 us; a warp alone would need 380 x 8/64/4 x 2 = 23.75 us.
+  EXPECT_NEAR(exchange_time(k, {380, row, 1, 64, 8}).value(), 12.8e-6 + 380 * 8 * 63.0 / 64 * 11e3 / 640e9, 1e-8);
+  // A slow link decides: 380 x 7.875 x 11 kB / 100 GB/s.
+  k.link = BytesPerSecond{100e9};
+  EXPECT_NEAR(exchange_time(k, {380, row, 1, 64, 8}).value(), 12.8e-6 + 380 * 7.875 * 11e3 / 100e9, 1e-8);
+  EXPECT_EQ(exchange_time(k, {380, row, 1, 1, 1}).value(), 0);
+  EXPECT_NEAR(random_destinations(2, 2), 1.5, 1e-12);  // both experts on one rank half of the time
+  EXPECT_EQ(balanced_destinations(4, 8), 4);
 }
 
 TEST(Collectives, ClosedFormsByHand) {

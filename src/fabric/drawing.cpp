@@ -63,6 +63,9 @@ std::string wire(const std::optional<Medium>& m, double metres) {
                      metres > 0 ? fmt::format(", up to {} m", format_number(metres)) : "");
 }
 
+// What a row of boxes stands for, where it does not show all there are.
+std::string part_of(int drawn, double all) { return drawn < all ? fmt::format(", {} drawn", drawn) : ""; }
+
 std::string headline(const Network& n) {
   return fmt::format("{}: {} endpoints of {} in one direction", n.name, format_number(n.endpoints, 9),
                      format_si(n.endpoint_bandwidth.value() * 8, "bit/s"));
@@ -96,13 +99,16 @@ std::string clos_svg(const Network& n, const PartsList& list) {
     }
     const double y = y_of(t) + 6;
     if (t == 0) {
-      c.text(12, y, fmt::format("{} endpoints", format_number(n.endpoints, 9)));
+      c.text(12, y, fmt::format("{} endpoints{}", format_number(n.endpoints, 9), part_of(boxes, n.endpoints)));
       c.text(12, y + 16, wire(n.endpoint_end, n.first_link_m), 11);
+      if (n.leaf_end && n.endpoint_end && n.leaf_end->component != n.endpoint_end->component)
+        c.text(12, y + 32, "at the leaf " + wire(n.leaf_end, 0), 11);
     } else {
       c.text(12, y, fmt::format("tier {}: {} switch chips", t, format_number(list.chips_by_tier[std::size_t(t - 1)], 9)));
       c.text(12, y + 16,
-             fmt::format("{} plane(s) of {}, {} ports each", format_number(n.planes, 9), format_number(in_tier(t), 9),
-                         format_number(n.radix, 9)),
+             fmt::format("{}{} ports each{}",
+                         n.planes > 1 ? fmt::format("{} planes of {}, ", format_number(n.planes, 9), format_number(in_tier(t), 9)) : "",
+                         format_number(n.radix, 9), part_of(boxes, in_tier(t))),
              11);
       if (t > 1) c.text(12, y + 32, wire(n.uplink, n.uplink_m), 11);
     }
@@ -126,7 +132,8 @@ std::string torus_svg(const Network& n) {
   }
   c.text(12, kTop + 30, fmt::format("torus of {}", fmt::join(n.dimensions, " x ")));
   c.text(12, kTop + 46, "every line closes on itself", 11);
-  if (n.dimensions.size() > 2) c.text(12, kTop + 62, "two dimensions are drawn", 11);
+  const bool flat = n.dimensions.size() < 3 && columns == n.dimensions[0] && (n.dimensions.size() < 2 || rows == n.dimensions[1]);
+  if (!flat) c.text(12, kTop + 62, fmt::format("{} x {} of two dimensions drawn", columns, rows), 11);
   c.text(12, kTop + 78, wire(n.endpoint_end, n.first_link_m), 11);
   return c.file(y(rows) + 20, headline(n));
 }
@@ -142,7 +149,7 @@ std::string mesh_svg(const Network& n) {
       c.line(cx + r * std::cos(angle(i)), cy + r * std::sin(angle(i)), cx + r * std::cos(angle(k)), cy + r * std::sin(angle(k)));
   }
   for (int i = 0; i < shown; ++i) c.dot(cx + r * std::cos(angle(i)), cy + r * std::sin(angle(i)), 12, kEndpoint);
-  c.text(12, kTop + 30, "every pair joined");
+  c.text(12, kTop + 30, "every pair joined" + part_of(shown, n.endpoints));
   c.text(12, kTop + 46, wire(n.endpoint_end, n.first_link_m), 11);
   return c.file(cy + r + 40, headline(n));
 }

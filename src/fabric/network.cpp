@@ -184,7 +184,8 @@ void clos_switches(const Network& n, PartsList& b) {
 
 void clos_links(const Network& n, PartsList& b) {
   const BytesPerSecond first = n.endpoint_bandwidth * n.endpoints, upper = first / n.oversubscription;
-  const double port_links = n.endpoints * n.planes * ports_of(n);
+  // A port's worth each, but one to a plane at least: planes may take unequal shares (NVLink 4: 5, 4, 4 and 5 of 18).
+  const double port_links = n.endpoints * std::max(n.planes, up(n.endpoint_bandwidth / (n.switch_capacity / n.radix)));
   b.links = port_links * (1 + (n.tiers - 1) / n.oversubscription);
   if (n.endpoint_end && n.leaf_end && n.endpoint_end->component != n.leaf_end->component) {
     add_links(b, n.endpoint_end, "endpoint", first, 1);
@@ -226,6 +227,11 @@ void mesh(const Network& n, PartsList& b) {
 }
 
 }  // namespace
+
+double port_use(const Network& n) {
+  if (n.shape != Shape::clos) return 1;
+  return n.endpoint_bandwidth / n.planes / (n.switch_capacity / n.radix * ports_of(n));
+}
 
 double reach(double radix, int tiers, double o, double ports) {
   const double usable = std::floor(radix / ports);

@@ -98,6 +98,8 @@ struct PartsList {
 /// Errors: sizes that are no sizes; a radix too small for its endpoints, with the limit and which change would fit; media out of reach.
 Result<PartsList> parts_list(const Network& n);
 
+/// Share of its leaf ports' rate that an endpoint's bandwidth in one plane uses, in (0, 1]; 1 without switches.
+double port_use(const Network& n);
 /// Endpoints that one plane of `tiers` tiers can hold: k for one tier, above it 2 (k/2)^L when o is 1,
 /// more when the leaves are oversubscribed.
 /// ports: switch ports each endpoint takes in the plane.

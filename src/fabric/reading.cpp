@@ -27,7 +27,9 @@ constexpr OptionSpec kKeys[] = {
     {.path = "tiers", .unit = "count", .help = "switch tiers, 1 to 6 (default 1)"},
     {.path = "planes",
      .unit = "count",
-     .help = "parallel networks an endpoint spreads over; rails of a rail-optimised cluster (default 1)"},
+     .help = "parallel networks that each endpoint spreads its bandwidth over (default 1). Rails that meet at the spine are one network; "
+             "rails that "
+             "never meet are planes of an endpoint that is a whole node"},
     {.path = "oversubscription", .unit = "count", .help = "leaf bandwidth down over up (default 1: none)"},
     {.path = "endpoints_per_leaf", .unit = "count", .help = "where the machine fixes it; else as many as the ports allow"},
     {.path = "chips_per_tray", .unit = "count", .help = "switch chips in one box (default 1)"},
@@ -81,6 +83,16 @@ Result<int> whole(const catalog::Thing& t, const catalog::Fact* f, int fallback,
                fmt::format("{}", f->text),
                fmt::format("a whole number from 1 to {:.0f}", most),
                {}});
+}
+
+// An unknown component is an error of the key that names it.
+tl::unexpected<Error> at_key(Error e, const catalog::Thing& t, std::string_view key) {
+  if (e.code == ErrorCode::not_found) {
+    e.code = ErrorCode::bad_input;
+    e.file = std::string(t.file);
+    e.key = std::string(key);
+  }
+  return fail(std::move(e));
 }
 
 struct Reader {
@@ -203,7 +215,9 @@ struct Reader {
          {std::pair{"endpoint_medium", &n.endpoint_end}, std::pair{"leaf_medium", &n.leaf_end}, std::pair{"uplink_medium", &n.uplink}}) {
       const auto name = t.attribute(key);
       if (name.empty()) continue;
-      JEVONS_TRY(*out, medium(catalog, name, at));
+      auto found = medium(catalog, name, at);
+      if (!found) return at_key(std::move(found).error(), t, key);
+      *out = std::move(*found);
       // Figures that the system's own source gives for its modules win over the component's.
       if (const auto v = quantity<Watts>(t, "module_power", at)) (*out)->power = v;
       if (const auto v = quantity<Usd>(t, "module_price", at)) (*out)->price = v;
@@ -247,7 +261,9 @@ Result<Network> network(const catalog::Catalog& catalog, const catalog::Thing& t
   JEVONS_CHECK(catalog::check_units(t, kKeys));
   Reader r{catalog, t, at};
   if (const auto name = t.attribute("switch"); !name.empty()) {
-    JEVONS_TRY(r.chip, catalog.find(catalog::Section::component, name));
+    const auto found = catalog.find(catalog::Section::component, name);
+    if (!found) return at_key(found.error(), t, "switch");
+    r.chip = *found;
     JEVONS_CHECK(catalog::check_units(*r.chip, kComponentKeys));
   }
   Network n;

@@ -17,9 +17,18 @@ struct CollectiveTime {
   std::optional<double> error;  // mean error of a fit; nothing for a bound
 };
 
+/// Expert dispatch and combine that are timed: width 7,168 and top 8, as measured.
+struct ExchangeQuestion {
+  std::vector<double> tokens{128, 4096};  // of one rank
+  std::string format = "bf16";            // of what is dispatched: bf16, fp8 or nvfp4; results come back in bf16
+  bool balanced = false;                  // experts spread as evenly as can be, as benchmarks do, instead of at random
+  double ranks = 64;                      // at most as many as endpoints
+};
+
 /// Times for `bytes` per rank over all endpoints: closed forms (a bound: no protocol, no congestion; latency 0 where a switch's is not
 /// known), hierarchical where leaves group the endpoints, and fits measured on accelerators that live in the fabric, at the largest group
-/// measured that fits. Expert dispatch at 128 tokens a rank of 7,168 bf16 values, top 8. Nothing for a single endpoint.
-std::vector<CollectiveTime> collective_times(const catalog::Catalog& catalog, const Network& n, const PartsList& list, Bytes bytes);
+/// measured that fits. Nothing for a single endpoint. Requires known formats and 1 or more tokens and ranks.
+std::vector<CollectiveTime> collective_times(const catalog::Catalog& catalog, const Network& n, const PartsList& list, Bytes bytes,
+                                             const ExchangeQuestion& exchange = {});
 
 }  // namespace jevons::fabric

@@ -105,12 +105,12 @@ int captured_sizes(int most) {
   return (n >= 1) + (n >= 2) + (n >= 4) + std::min(n, 256) / 8 + std::max(0, (n - 256) / 16);
 }
 // Graphs in pieces for any step, whole ones for steps that only decode.
-double graphs(const step::Subject& s, const EnginePolicy& policy, const Facts& f) {
+double graphs(const step::Subject& s, const EnginePolicy& policy, const step::Placement& p, const Facts& f) {
   const int seats = std::min(policy.max_num_seqs, policy.step_tokens());
   const double layer = captured_sizes(2 * seats) * f.bytes("graph_piece_layer") + captured_sizes(seats) * f.bytes("graph_whole_layer");
   const double kernels =
       (special_of(*s.model, 1).sparse ? f.number("graph_indexed") : 1) * (s.model->streams > 1 ? f.number("graph_streams") : 1);
-  return s.model->layers() * layer * kernels;
+  return double(s.model->layers()) / p.pp * layer * kernels;
 }
 
 double runtime(const step::Subject& s, const EnginePolicy& policy, const step::Placement& p, const Facts& f) {
@@ -151,7 +151,7 @@ Result<void> share_memory(const catalog::Catalog& catalog, const EnginePolicy& p
                             tokens * kBf16 * double(subject.model->hidden);
     r.activations = std::max(forward_peak(subject, placement, tokens), sampling);
     if (policy.engine == Engine::vllm) r.workspaces = workspaces(subject, policy, placement, f);
-    if (!old) r.graphs = graphs(subject, policy, f);
+    if (!old) r.graphs = graphs(subject, policy, placement, f);
     subject.memory_utilization = fraction.value_or(policy.engine == Engine::trtllm || old ? 0.9 : 0.92);
   }
   subject.reserve = r;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fabric/collectives.hpp"
+
 namespace jevons::step {
 namespace {
 
@@ -116,8 +118,7 @@ Seconds moe_time(const MoeLayer& l, double tokens) {
 }
 
 Seconds collective_time(const CollectiveCurve& c, Bytes size) {
-  const double bytes = size.value();
-  return Seconds{c.floor + saturating(c.kink, bytes, c.kink_bytes) + c.per_byte * bytes};
+  return fabric::collective_time({c.floor, c.kink, c.kink_bytes, c.per_byte}, size);
 }
 
 Seconds exchange_time(const ExchangeCurve& c, double tokens, double hidden, double top_k, double sms) {

@@ -110,8 +110,8 @@ Seconds moe_time(const MoeLayer&, double tokens);
 /// Collective of `bytes` on each rank: floor, a change of protocol that saturates, a rate.
 struct CollectiveCurve {
   CurveEvidence evidence;
-  double floor, kink, kink_bytes, per_byte;
-  bool extrapolated = false;  // more ranks than measured: a straight line in log2(ranks)
+  double floor, kink, kink_bytes, per_byte;  // fabric::MeasuredCollective
+  bool extrapolated = false;                 // more ranks than measured: a straight line in log2(ranks)
 };
 Seconds collective_time(const CollectiveCurve&, Bytes);
 

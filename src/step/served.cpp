@@ -8,7 +8,7 @@ namespace {
 // Priors: operator tables and kernel times, docs/step-time.md.
 constexpr std::array<FitSpec, kFits> kSpecs{{
     {"short_kernel", 3.5e-6, 0.09, true},
-    {"short_kernel_bytes", 2, 0.18},
+    {"short_kernel_bytes", 1.25, 0.18},
     {"attention_floor", 9e-6, 0.15, true},
     {"host_step", 1e-4, 0.42, true},
     {"host_sequence", 5e-6, 0.3, true},

@@ -147,5 +147,23 @@ TEST(StepTime, MissingFactsAreNamed) {
   EXPECT_EQ(StepTime::make(facts(), w.subject, {1, 1, 1, 1}).error().key, "peak_bf16");
 }
 
+// 16 H100 in two servers of eight: each all-reduce of one token's 16,384 bf16 values adds a ring of two over the network, 2 messages of 10
+// us and 2 x 1/2 x 32,768 / 8 bytes at 400 Gbit/s; a domain of sixteen would pay a third more latency instead. 126 layers, two reductions
+// each.
+TEST(StepTime, TensorParallelismBeyondTheDomainCrossesTheNetwork) {
+  World w("llama-3.1-405b", "h100-sxm", "fp8");
+  const Step decode{1, 1000, 0, 0};
+  const double two_servers = w.time({16, 1, 1, 1}).seconds(decode);
+  w.subject.chip.scaleup_domain = 16;
+  const StepTime one = w.time({16, 1, 1, 1});
+  const double across = 2 * 10e-6 + 32768 / 8 / 50e9,
+               latency = one.constants().allreduce[2].floor / 3 * one.served()[Fit::allreduce_latency];
+  EXPECT_NEAR(two_servers - one.seconds(decode), 252 * (across - latency), 1e-9);
+  w.subject.chip.scaleup_domain = 8;
+  w.subject.chip.scaleout_bandwidth.reset();
+  EXPECT_FALSE(StepTime::make(facts(), w.subject, {16, 1, 1, 1}));
+  EXPECT_TRUE(StepTime::make(facts(), w.subject, {8, 1, 1, 1}));
+}
+
 }  // namespace
 }  // namespace jevons::step

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fabric/collectives.hpp"
-
 namespace jevons::step {
 namespace {
 
@@ -51,6 +49,38 @@ double short_kernels(const model::Attention& a) {
           return 10;
       },
       a);
+}
+
+// Values that the short kernels of a layer move for each token, read and written, on one rank: norms with the residual stream, whole on
+// every rank; what projections, rotary embedding, cache write, gates and activations pass on, split over the ranks.
+double moved_values(const model::Layer& l, double hidden, double tp) {
+  const double split = std::visit(
+      [&](const auto& x) -> double {
+        using A = std::decay_t<decltype(x)>;
+        if constexpr (std::is_same_v<A, std::monostate>) {
+          return 0;
+        } else if constexpr (std::is_same_v<A, model::Gqa>) {
+          const double q = double(x.heads) * x.k_dim, kv = double(x.kv_heads) * x.k_dim;
+          const double norm = x.qk_norm == model::QkNorm::none ? 0 : 2 * (q + kv);
+          return 2 * (q + kv) + 4 * kv + norm + (x.gate == model::Gate::none ? 0 : 3 * q);
+        } else if constexpr (std::is_same_v<A, model::Mla>) {
+          return 2.0 * x.heads * (x.nope + 2 * x.rope + x.v_dim) + 4.0 * tp * (x.q_rank + x.kv_rank + x.rope);
+        } else if constexpr (std::is_same_v<A, model::Csa>) {
+          return 4.0 * x.heads * x.dim + 4.0 * tp * (x.q_rank + x.dim);
+        } else if constexpr (std::is_same_v<A, model::GatedDeltaNet>) {
+          return 6.0 * (2.0 * x.k_heads * x.k_dim + 2.0 * x.v_heads * x.v_dim);
+        } else if constexpr (std::is_same_v<A, model::Mamba1>) {
+          return 8.0 * x.inner;
+        } else if constexpr (std::is_same_v<A, model::Mamba2>) {
+          return 8.0 * x.heads * x.head_dim;
+        } else {
+          return 10.0 * x.heads * x.dim;
+        }
+      },
+      l.attention);
+  double ffn = l.dense ? 3.0 * double(l.dense->width) : 0;
+  if (l.moe) ffn += 3.0 * double(l.moe->shared_width);
+  return 4.0 * l.norms * hidden * l.streams + (split + ffn) / tp;
 }
 
 double attention_gemms(const model::Attention& a) {
@@ -100,7 +130,9 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
     c.gemm_floor[std::size_t(o)] = value("gemm_floor_" + std::string(suffix(o)));
     c.gemm_fraction[std::size_t(o)] = value("gemm_fraction_" + std::string(suffix(o)));
   }
-  c.moe_floor = value("moe_floor_" + e);
+  // An engine whose own kernels for a format have another floor has it under its name.
+  const std::string of_engine = "moe_floor_" + e + "_" + std::string(engine);
+  c.moe_floor = value(t.find(of_engine) != nullptr ? of_engine : "moe_floor_" + e);
   c.moe_stream = value("moe_stream_" + e);
   c.moe_flop = value("moe_flop_" + e);
   c.moe_half_width = value("moe_half_width_" + e);
@@ -116,6 +148,11 @@ Result<KernelConstants> read_constants(const catalog::Catalog& catalog, const ca
                                        : 2] = {number("floor_us") * 1e-6, number("kink_us") * 1e-6, number("kink_mb") * 1e6,
                                                number("us_per_mb") * 1e-12};
   }
+  const auto* latency = reduce->find("network_latency");
+  if (latency == nullptr)
+    missing = "network_latency";
+  else
+    c.network_latency = Seconds{latency->value};
   if (c.allreduce[0].floor == 0) missing = "the all-reduce of engine " + std::string(engine);
   if (!missing.empty()) return bad_input(std::string(t.file), "lacks " + missing, "every constant of the step-time form");
   const catalog::Thing* band = c.thing;
@@ -171,6 +208,11 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
   const auto& wire = inside ? s.chip.scaleup_bandwidth : s.chip.scaleout_bandwidth;
   if (p.dp > 1 && !wire) return lacks(inside ? "scaleup_bandwidth" : "scaleout_bandwidth");
   t.dispatch_bandwidth_ = wire ? wire->value.value() * t.constants_.dispatch_fraction : 1;
+  t.domain_ = std::min(p.tp, std::max(1, int(s.chip.scaleup_domain.value_or(p.tp))));
+  if (p.tp > t.domain_) {
+    if (!s.chip.scaleout_bandwidth) return lacks("scaleout_bandwidth");
+    t.network_ = s.chip.scaleout_bandwidth->value;
+  }
   if (s.chip.scaleup_bandwidth) {
     t.link_ = s.chip.scaleup_bandwidth->value.value();
   } else {
@@ -205,6 +247,7 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
     }
     kc.short_kernels = short_kernels(k.layer.attention) + (k.layer.moe ? 3 : 0);
     // TensorRT-LLM joins an all-reduce, the residual sum and the norm after it in one kernel (AllReduceFusionOp::RESIDUAL_RMS_NORM).
+    kc.moved_values = moved_values(k.layer, double(s.model->hidden), p.tp);
     const bool fused = s.engine == "trtllm" && p.tp > 1;
     kc.reductions = (kc.has_attention ? 1 : 0) + (k.layer.dense || k.layer.moe ? 1 : 0);
     if (fused) kc.short_kernels -= kc.reductions;
@@ -252,16 +295,19 @@ double StepTime::moe_seconds(const KindCost& k, double tokens) const {
 }
 
 double StepTime::all_reduce_seconds(double bytes) const {
-  const int n = placement_.tp;
-  if (n <= 1) return 0;
+  if (placement_.tp <= 1) return 0;
+  const int n = domain_, domains = (placement_.tp + n - 1) / n;
+  double across = 0;
+  if (domains > 1) across = fabric::all_reduce_across(n, domains, Bytes{bytes}, network_, constants_.network_latency).value();
+  if (n <= 1) return across;
   // Measured at 2, 4 and 8 ranks; above 8 the latency grows with the tiers of the domain, as log2 of the ranks.
   const int i = n <= 2 ? 0 : n <= 4 ? 1 : 2;
   const double stretch = n > 8 ? std::log2(double(n)) / 3 : 1;
-  const KernelConstants::AllReduce& a = constants_.allreduce[std::size_t(i)];
   // Chips with slower links than the measured ones take longer in proportion.
   const double slower = std::max(1.0, constants_.allreduce_link / link_);
-  return a.floor * stretch * served_[Fit::allreduce_latency] +
-         (a.kink * bytes / (bytes + a.kink_bytes) + a.per_byte * bytes) * slower * served_[Fit::allreduce_size];
+  return across + fabric::collective_time(constants_.allreduce[std::size_t(i)], Bytes{bytes}, stretch * served_[Fit::allreduce_latency],
+                                          slower * served_[Fit::allreduce_size])
+                      .value();
 }
 
 StepTime::Parts StepTime::parts(const Step& x) const {
@@ -281,7 +327,8 @@ StepTime::Parts StepTime::parts(const Step& x) const {
     }
     if (k.has_moe) out.moe += k.count * moe_seconds(k, tokens);
     if (k.has_attention) out.attention += k.count * served_[Fit::attention_floor];
-    out.small += k.count * k.short_kernels * (served_[Fit::short_kernel] + own * row * served_[Fit::short_kernel_bytes] / bandwidth_);
+    out.small +=
+        k.count * (k.short_kernels * served_[Fit::short_kernel] + own * 2 * k.moved_values * served_[Fit::short_kernel_bytes] / bandwidth_);
     out.communication += k.count * (k.reductions * all_reduce_seconds(own * row) + k.small_reductions * all_reduce_seconds(own * 8));
     if (k.has_moe && p.dp > 1) {  // dispatch and combine between attention ranks
       out.communication +=

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "fabric/collectives.hpp"
 #include "step/placement.hpp"
 #include "step/served.hpp"
 
@@ -19,11 +20,9 @@ struct KernelConstants {
   double dispatch_alpha, dispatch_fraction;
   std::array<double, 4> gemm_floor, gemm_fraction;                    // by operand, as model::WeightFormat counts them
   double moe_floor, moe_stream, moe_flop, moe_half_width, moe_token;  // for the formats used
-  struct AllReduce {
-    double floor = 0, kink = 0, kink_bytes = 1, per_byte = 0;  // seconds, seconds, bytes, seconds a byte
-  };
-  std::array<AllReduce, 3> allreduce{};  // of the engine, 2, 4 and 8 ranks
-  double allreduce_link;                 // bytes/s on which they were measured
+  std::array<fabric::MeasuredCollective, 3> allreduce{};              // of the engine, 2, 4 and 8 ranks
+  double allreduce_link;                                              // bytes/s on which they were measured
+  Seconds network_latency{};                                          // of one message between scale-up domains
 };
 
 /// What one step does on one replica.
@@ -65,8 +64,8 @@ class StepTime {
   double prefill_floor() const;
   /// FLOP-only lower bound of prefilling `tokens` after `cached`: no prediction may be below it.
   double prefill_bound(double tokens, double cached) const;
-  /// Lower bound of a decode step on one rank: the weights that every token needs, half of the experts that skewed routing touches, and the cache, at
-  /// the peak memory bandwidth. No step and no measurement may be below it.
+  /// Lower bound of a decode step on one rank: the weights that every token needs, half of the experts that skewed routing touches, and the
+  /// cache, at the peak memory bandwidth. No step and no measurement may be below it.
   double decode_bound(double sequences, double context) const;
   const KernelConstants& constants() const { return constants_; }
   const Subject& subject() const { return *subject_; }
@@ -83,6 +82,7 @@ class StepTime {
     bool has_attention = false, has_moe = false, latent = false;
     double small_reductions = 0;  // of a few bytes a token: norms over all heads
     double short_kernels = 0, reductions = 0;
+    double moved_values = 0;  // by the short kernels, for each token
     double experts = 0, top_k = 0, expert_bytes = 0, expert_flops = 0, expert_width = 0;
   };
   struct Parts {
@@ -101,6 +101,8 @@ class StepTime {
   Fit moe_fraction_ = Fit::moe_fraction_hopper_fp8;
   std::vector<KindCost> kinds_;
   double link_ = 0;                // of one accelerator, one direction
+  int domain_ = 0;                 // ranks of one tensor-parallel group that share a scale-up domain
+  BytesPerSecond network_{};       // of one accelerator, one direction; where the group spans domains
   double dispatch_bandwidth_ = 0;  // one direction, achieved
   double bandwidth_ = 0, moe_peak_ = 0, bf16_peak_ = 0;
   std::array<double, 4> gemm_peak_{};
