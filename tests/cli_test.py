@@ -445,6 +445,17 @@ class Cli(unittest.TestCase):
         self.assertLessEqual(max(len(line) for line in page.stdout.splitlines()), 100)
         self.assertEqual(run("plan", *self.QUESTION, "--threads", "1").stdout, page.stdout)
 
+    def test_plan_is_what_simulate_says(self):  # one engine, one step model, one memory rule
+        for engine in ("vllm", "sglang", "trtllm"):
+            model = ["--model", "qwen3-30b-a3b", "--accelerator", "h100-sxm", "--engine", engine, "--isl", "500", "--osl", "20"]
+            placed = ["--tp", "2", "--dp", "2", "--ep", "4"]
+            best = json.loads(run("plan", *model, *placed, "--max-gpus", "4", "--max-concurrency", "24", "--format", "json").stdout)["values"]["best"]
+            alone = run("simulate", *model, *placed, "--concurrency", str(int(best["concurrency"])), "--format", "json")
+            values = json.loads(alone.stdout)["values"]
+            self.assertAlmostEqual(values["ttft"]["mean_ms"], best["ttft_mean_ms"], places=6)
+            self.assertAlmostEqual(values["tpot"]["p99_ms"], best["tpot_p99_ms"], places=6)
+            self.assertAlmostEqual(values["throughput"]["requests_per_s"], best["requests_per_s"], places=6)
+
     def test_plan_says_no(self):
         no = run("plan", *self.QUESTION, "--ttft", "0.01")
         self.assertEqual(no.returncode, 3)

@@ -72,8 +72,10 @@ Best describe(const Frame& f, const plan::Answer& answer) {
   const double context = f.isl + f.osl / 2, batch = std::max(1.0, m.mean_batch * r.design().placement.dp);
   b.hbm_bytes_per_token =
       (model::cache_read(s.cache, std::int64_t(context)) + model::step_weight_bytes(*s.model, s.weight_bytes, batch) / batch) / r.yield();
+  double found = m.cache_hit_rate;  // in the accelerator's memory or beyond it
+  for (const double tier : m.tier_hit_rate) found += tier;
   b.flops_per_token = model::decode_linear_flops(s.parameters) + model::decode_attention_flops(*s.model, std::int64_t(context)).total() +
-                      model::prefill_flops(*s.model, s.parameters, std::int64_t(f.isl)).total() / f.osl * (1 - m.cache_hit_rate);
+                      model::prefill_flops(*s.model, s.parameters, std::int64_t(f.isl)).total() / f.osl * (1 - found);
   b.accelerator_s_per_token = shape.accelerators / m.output_tok_s;
   b.joules_per_token = shape.watts / m.output_tok_s;
   b.usd_per_accelerator_s = shape.usd_per_s / shape.accelerators;
