@@ -18,7 +18,7 @@ Result<std::unique_ptr<Answers>> evaluate(const Context& context) {
   JEVONS_TRY(a->question, question_of(context, *a));
   JEVONS_CHECK(choose_deployment(*a));
   if (!a->feasible()) return a;
-  JEVONS_CHECK(price_the_tokens(*a));
+  JEVONS_CHECK(price_the_tokens(catalog, *a));
   JEVONS_CHECK(look_into_the_step(catalog, *a));
   JEVONS_TRY(a->comparison, compare(catalog, *a));
   JEVONS_CHECK(take_savings_apart(*a));

@@ -1,6 +1,7 @@
 #pragma once
 // The chain: one struct a link, filled in order by evaluate().
 #include "cost/token_cost.hpp"
+#include "engine/run_energy.hpp"
 #include "engine/scenario.hpp"
 #include "fabric/topology.hpp"
 #include "market/jevons.hpp"
@@ -27,7 +28,7 @@ struct Fleet {
   std::optional<fabric::Bill> scaleup;
   Watts power{};
   Usd per_year{};
-  double output_tokens_per_day = 0, joules_per_output_token = 0;
+  double output_tokens_per_day = 0;
 };
 /// An input that was assumed or measured with a spread, and the headline cost at its ends.
 struct Lever {
@@ -57,6 +58,7 @@ struct Answers {
   std::optional<savings::World> with_multi_head;  // in place of latent or compressed attention
   std::optional<double> theta;
   std::optional<Fleet> fleet;
+  RunEnergy energy;  // of an output token, at the share of paid hours in use
   market::Saving saving;
   std::string saving_of;  // what the saving compares
   market::Verdict verdict;

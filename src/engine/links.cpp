@@ -114,7 +114,7 @@ Result<void> choose_deployment(Answers& a) {
   return {};
 }
 
-Result<void> price_the_tokens(Answers& a) {
+Result<void> price_the_tokens(const catalog::Catalog& catalog, Answers& a) {
   const plan::Shape& shape = a.plan.shape(a.best());
   const serve::Deployment d = plan::deployment_of(a.plan.ask, shape);
   JEVONS_TRY(const traffic::Workload load, a.question.terms.workload(a.best().concurrency));
@@ -131,6 +131,12 @@ Result<void> price_the_tokens(Answers& a) {
   a.cost = cost::token_cost(UsdPerSecond{shape.usd_per_s}, a.best().metrics.requests_per_s, a.scenario.settings.number("cost.utilization"),
                             time, (shares.tokens.fresh - w.tokens.fresh) / n, (shares.tokens.cached - w.tokens.cached) / n, a.scenario.osl);
   a.usd_per_output_mtok = a.cost.per_request.value() / a.scenario.osl * kMega;
+  std::vector<Worked> worked;
+  for (std::size_t k = 0; k < d.pools.size(); ++k)
+    worked.push_back({&a.subject.chip, work_of(d, sim, k) - work_of(d, warming, k), double(d.pools[k].accelerators) / d.pools[k].ranks});
+  const Settings& s = a.scenario.settings;
+  JEVONS_TRY(a.energy, energy_of(catalog, s.text("site.region"), s.text("site.class"), worked, Tokens{n * a.scenario.osl},
+                                 s.number("cost.utilization")));
   return {};
 }
 
@@ -192,7 +198,6 @@ std::optional<Fleet> fleet_of(const catalog::Catalog& catalog, const Answers& a)
   f.power = a.hour.power * f.accelerators;
   f.per_year = a.hour.total * Seconds{kHoursPerYear * 3600 * f.accelerators};
   f.output_tokens_per_day = a.scenario.request_rate * a.scenario.osl * 86400;
-  f.joules_per_output_token = f.power.value() / (a.scenario.request_rate * a.scenario.osl);
   return f;
 }
 

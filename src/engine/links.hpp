@@ -11,7 +11,7 @@ Result<plan::Question> question_of(const Context& context, const Answers& a);
 /// Fills plan, or why_not. Pipeline stages only where nothing else holds the weights.
 Result<void> choose_deployment(Answers& a);
 /// Fills cost: the best deployment's dollars by the engine time of each class of tokens.
-Result<void> price_the_tokens(Answers& a);
+Result<void> price_the_tokens(const catalog::Catalog& catalog, Answers& a);
 /// Fills band, operand_note, borrowed and step_terms for the chosen placement.
 Result<void> look_into_the_step(const catalog::Catalog& catalog, Answers& a);
 Result<std::optional<Comparison>> compare(const catalog::Catalog& catalog, const Answers& a);

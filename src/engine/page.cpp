@@ -252,10 +252,9 @@ Table fleet_table(const Answers& a) {
   };
   row("replicas", format_number(f.replicas), f.replicas, "");
   row("accelerators", format_number(f.accelerators), f.accelerators, std::string(a.subject.chip.thing->name));
-  row("power at the meter", format_si(f.power.value(), "W"), f.power.value(), "W");
+  row("power at the meter, all busy", format_si(f.power.value(), "W"), f.power.value(), "W");
   row("cost", format_si(f.per_year.value(), "USD"), f.per_year.value(), "USD/year");
   row("output", format_si(f.output_tokens_per_day, ""), f.output_tokens_per_day, "tokens/day");
-  row("energy, fleet power over output", format_si(f.joules_per_output_token, "J"), f.joules_per_output_token, "J/output token");
   if (!f.scaleup) {
     t.notes = {"Scale-up fabric: the catalogue has no system of this accelerator with a parts list."};
     return t;
@@ -454,6 +453,9 @@ Document page_of(const Answers& a) {
   d.tables = {model_table(a), plan_table(a, false), simulated_table(a), step_table(a), cost_table(a)};
   if (a.scenario.settings.boolean("savings.ledger")) d.tables.push_back(ledger_table(a));
   if (a.fleet) d.tables.push_back(fleet_table(a));
+  put_energy(
+      d, a.energy,
+      fmt::format("prompts included, and idle time: {:.0f} % of paid hours in use.", 100 * a.scenario.settings.number("cost.utilization")));
   d.tables.push_back(demand_table(a));
   d.tables.push_back(plan_table(a, true));
   add_values(d, a);

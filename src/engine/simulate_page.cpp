@@ -8,10 +8,8 @@
 
 #include "base/units.hpp"
 #include "engine/accuracy_table.hpp"
-#include "engine/energy_table.hpp"
 #include "engine/memory_table.hpp"
 #include "engine/simulate_tiers.hpp"
-#include "engine/used_facts.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -282,14 +280,6 @@ void add_notes(report::Document& out, const Simulated& x) {
   }
 }
 
-void add_energy(report::Document& out, const RunEnergy& e) {
-  if (!e.per_token) return out.notes.push_back(fmt::format("Energy: null, {}.", e.why_not));
-  for (const auto* f : e.facts) use_fact(out, *f);
-  out.tables.push_back(energy_table(*e.per_token, true, "prompts and idle time included. Grid: region " + e.region + ".",
-                                    fmt::format("region {} states no carbon of its grid", e.region),
-                                    fmt::format("region {} states no water of its grid, or the class none of its site", e.region), out));
-}
-
 }  // namespace
 
 report::Document simulation_page(const Settings& s, const Simulated& x, const Sureness& sure, std::string version) {
@@ -332,7 +322,7 @@ report::Document simulation_page(const Settings& s, const Simulated& x, const Su
     out.tables.push_back(memory_table(x.pools[k], x.deployment.pools[k]));
     if (k > 0) out.tables.back().name += fmt::format("_{}", k);
   }
-  add_energy(out, x.energy);
+  put_energy(out, x.energy, "prompts and idle time included.");
   if (x.pools.size() > 1) out.tables.push_back(pool_table(x));
   if (x.shares.tenants.size() > 1) out.tables.push_back(tenant_table(x));
   if (!x.deployment.failures.empty()) out.tables.push_back(spares_table(s, x));

@@ -1,7 +1,7 @@
 #pragma once
 // What a simulation found, priced, and its page.
-#include "cost/energy.hpp"
 #include "engine/deployment.hpp"
+#include "engine/run_energy.hpp"
 #include "engine/workload.hpp"
 #include "serve/shares.hpp"
 
@@ -12,14 +12,6 @@ struct Priced {
   double accelerator_s = 0;
   std::string why_not;  // there is no price
 };
-/// Of the accelerator-time that the run ordered, over its output tokens.
-struct RunEnergy {
-  std::optional<cost::TokenEnergyBand> per_token;  // nothing: `why_not`
-  double joules = 0;
-  std::string why_not, region;
-  std::vector<const catalog::Fact*> facts;
-};
-
 struct Simulated {
   Asked asked;
   std::vector<PoolPlan> pools;

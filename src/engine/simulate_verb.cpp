@@ -32,49 +32,6 @@ Result<Settings> read_settings(const Context& c) {
   return s;
 }
 
-// What a pool's accelerators did, as shares of the time they were ordered for.
-cost::Load load_of(const Simulated& x, std::size_t pool, std::size_t first_rank) {
-  const serve::Pool& p = x.deployment.pools[pool];
-  double prefill = 0, decode = 0, sequences = 0, busy = 0;
-  for (std::size_t i = first_rank; i < first_rank + std::size_t(p.replicas * p.ranks); ++i) {
-    const serve::Counters& c = x.simulation.replicas[i];
-    decode += step::seconds_of(c.decode_busy);
-    prefill += step::seconds_of(c.busy - c.decode_busy);
-    sequences += step::seconds_of(c.sequence_ticks);
-    busy += step::seconds_of(c.busy);
-  }
-  const double all = std::max(x.simulation.fleet.accelerator_s[pool] * p.ranks / p.accelerators, prefill + decode);
-  return all > 0 ? cost::Load{prefill / all, decode / all, busy > 0 ? std::max(1.0, sequences / busy) : 1} : cost::Load{};
-}
-
-// What the accelerator-time that the run ordered drew. Errors: an unknown region or class.
-Result<RunEnergy> energy_of(const catalog::Catalog& catalog, const Settings& s, const Simulated& x) {
-  RunEnergy e{.region = s.text("site.region")};
-  JEVONS_TRY(const cost::Grid grid, cost::grid_of(catalog, e.region));
-  JEVONS_TRY(const cost::SiteClass site, cost::site_class_of(catalog, s.text("site.class")));
-  std::vector<cost::Powered> parts;
-  std::size_t rank = 0;
-  for (std::size_t k = 0; k < x.pools.size(); ++k) {
-    auto power = cost::power_model(catalog, x.pools[k].subject.chip, site.pue);
-    if (!power) {
-      e.why_not = power.error().what;
-      return e;
-    }
-    e.facts.insert(e.facts.end(), power->facts.begin(), power->facts.end());
-    parts.push_back({std::move(*power), load_of(x, k, rank), Seconds{x.simulation.fleet.accelerator_s[k]}});
-    rank += std::size_t(x.deployment.pools[k].replicas * x.deployment.pools[k].ranks);
-  }
-  for (const auto* more : {&grid.facts, &site.facts}) e.facts.insert(e.facts.end(), more->begin(), more->end());
-  const Tokens output{x.metrics.output_tok_s * x.metrics.makespan_s};
-  if (!(output.value() > 0)) {
-    e.why_not = "no output";
-    return e;
-  }
-  e.per_token = cost::token_energy(parts, output, grid.gco2_per_joule, grid.litres_per_joule, site.litres_per_joule);
-  e.joules = (e.per_token->centre.joules * output).value();
-  return e;
-}
-
 // Money of the accelerator-time that the run ordered.
 Priced price_of(const Simulated& x) {
   Priced p;
@@ -189,7 +146,13 @@ Result<Outcome> run_simulate(Context& c) {
   x.metrics = serve::measure(x.simulation, x.deployment, x.asked.workload, goodput);
   x.shares = serve::shares_of(x.simulation, x.deployment, x.asked.workload);
   x.priced = price_of(x);
-  JEVONS_TRY(x.energy, energy_of(c.catalog, s, x));
+  std::vector<Worked> worked;
+  for (std::size_t k = 0; k < x.pools.size(); ++k) {
+    const serve::Pool& pool = x.deployment.pools[k];
+    worked.push_back({&x.pools[k].subject.chip, work_of(x.deployment, x.simulation, k), double(pool.accelerators) / pool.ranks});
+  }
+  JEVONS_TRY(x.energy, energy_of(c.catalog, s.text("site.region"), s.text("site.class"), worked,
+                                 Tokens{x.metrics.output_tok_s * x.metrics.makespan_s}));
   if (s.boolean("count_reuse") && x.asked.workload.requests.prefix.known()) {
     const auto curve = traffic::count_prefix_hits(x.asked.workload.requests);
     x.reuse = curve.rate(curve.unlimited_hits());
