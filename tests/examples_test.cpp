@@ -136,7 +136,9 @@ TEST(Knobs, EveryOneMovesTheResult) {
                                                   {"market.elasticity_high", "3"},
                                                   {"seed", "2"},
                                                   {"market.pass_through", "0.5"},
-                                                  {"market.supply_feedback", "0.5"}};
+                                                  {"market.supply_feedback", "0.5"},
+                                                  {"site.region", "france"},
+                                                  {"site.class", "conventional"}};
   for (const auto& o : scenario_options()) {
     const std::string path(o.path);
     if (path == "workload.trace" || path == "workload.skip_bad_rows" || path == "placement.dp" || path == "placement.ep" ||

@@ -263,8 +263,8 @@ std::string binding_of(const plan::Answer& a, const Point& p) {
     const plan::Replica& r = *a.ask.choices[a.shape(p).parts.back().choice].replica;
     return r.sequences() < r.design().policy.max_num_seqs ? "cache capacity" : "max-num-seqs";
   }
-  if (next->state == Point::State::simulated) return next->feasible ? "nothing: more in flight brings no more" : next->violated;
-  return next->state == Point::State::cannot_meet ? "latency limits" : "nothing: more in flight brings no more";
+  if (next->state == Point::State::simulated) return next->feasible ? "saturation" : next->violated;
+  return next->state == Point::State::cannot_meet ? "latency limits" : "saturation";
 }
 
 report::Document page_of_plan(const PlanQuestion& q, const plan::Answer& a, const std::vector<Margin>& margins) {
