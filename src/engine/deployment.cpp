@@ -53,6 +53,7 @@ Result<Words> parse_pool(const Settings& s, std::string_view word) {
                        : key == "pp"       ? &w.placement.pp
                        : key == "dp"       ? &w.placement.dp
                        : key == "ep"       ? &w.placement.ep
+                       : key == "dcp"      ? &w.placement.dcp
                        : key == "replicas" ? &w.replicas
                                            : nullptr;
     if (count == nullptr) {
@@ -106,6 +107,8 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   if (const auto known = blocks.find(p.block); known != blocks.end()) p.factors = known->second;
   p.policy.host_constant = traffic::SimTime(double(p.policy.host_constant) * p.factors.prompt);
   JEVONS_CHECK(step::check_placement(a.model, w.placement));
+  if (w.placement.dcp > 1 && p.policy.engine != serve::Engine::vllm)
+    return fail(s.error("placement.dcp", fmt::format("{} splits no context by position", p.subject.engine), "--engine vllm"));
   JEVONS_TRY(p.lora, adapters_of(c.catalog, p.subject, w.placement, p.policy));
   p.memory = step::memory(p.subject, w.placement);
   auto hour = s.has("cost.usd_per_gpu_hour") ? price_of_an_hour(c.catalog, a) : cost::gpu_hour(c.catalog, p.subject.chip, a.scenario.basis);
@@ -141,7 +144,7 @@ Result<std::vector<serve::FailureLaw>> failures_of(const Settings& s, const cata
 // Bytes that a decode rank's accelerators read for a sequence, of each its own share: a latent is read by every one of them.
 void add_handover(serve::Deployment& d, const Settings& s, const PoolPlan& decode) {
   for (const auto& g : decode.subject.cache) {
-    const double ranks = step::rank_share(g, decode.placement.tp) * decode.placement.tp;
+    const double ranks = step::rank_share(g, decode.placement) * decode.placement.tp;
     if (g.stored_cap == 0) d.handover.bytes_per_token += ranks * model::cache_slope(std::span(&g, 1));
     d.handover.bytes_fixed += ranks * model::cache_fixed(std::span(&g, 1));
   }
@@ -166,7 +169,7 @@ Result<std::vector<PoolPlan>> pools_of(const Context& c, const Answers& a) {
   const Settings& s = a.scenario.settings;
   std::vector<Words> words;
   if (s.has("pools")) {
-    for (const auto* path : {"placement.tp", "placement.pp", "placement.dp", "placement.ep", "replicas"}) {
+    for (const auto* path : {"placement.tp", "placement.pp", "placement.dp", "placement.ep", "placement.dcp", "replicas"}) {
       if (s.setting(path).file != "default") return fail(s.error(path, "beside pools", "each pool's own words, as tp=8:replicas=2"));
     }
     for (const auto word : split(s.text("pools"), ' ')) {
@@ -174,12 +177,12 @@ Result<std::vector<PoolPlan>> pools_of(const Context& c, const Answers& a) {
       words.push_back(std::move(w));
     }
   } else {
-    words.push_back(
-        {Role::both,
-         s.text("accelerator"),
-         {int(s.integer("placement.tp")), int(s.integer("placement.pp")), int(s.integer("placement.dp")), int(s.integer("placement.ep"))},
-         int(s.integer("replicas")),
-         {}});
+    words.push_back({Role::both,
+                     s.text("accelerator"),
+                     {int(s.integer("placement.tp")), int(s.integer("placement.pp")), int(s.integer("placement.dp")),
+                      int(s.integer("placement.ep")), int(s.integer("placement.dcp"))},
+                     int(s.integer("replicas")),
+                     {}});
   }
   std::vector<PoolPlan> pools;
   for (const Words& w : words) {

@@ -247,6 +247,7 @@ Result<PlanQuestion> read_plan(const Context& c, std::optional<Error>* unknown_c
   JEVONS_TRY(k.pp, whole_numbers(s, "placement.pp", 1, 64));
   JEVONS_TRY(k.dp, whole_numbers(s, "placement.dp", 1, 4096));
   JEVONS_TRY(k.ep, whole_numbers(s, "placement.ep", 1, 4096));
+  JEVONS_TRY(k.dcp, whole_numbers(s, "placement.dcp", 1, 4096));
   JEVONS_TRY(k.drafts, whole_numbers(s, "speculation.draft_tokens", 0, 16));
   JEVONS_TRY(const catalog::Thing* acceptance, c.catalog.find(catalog::Section::efficiency, "acceptance"));
   k.first_acceptance =

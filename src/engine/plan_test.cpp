@@ -85,6 +85,7 @@ TEST(PlanKnobs, EachMovesSomeAnswer) {
       {"placement.tp", {"2"}, {}},
       {"placement.pp", {"2"}, {}},
       {"placement.dp", {"2"}, {}},
+      {"placement.dcp", {"2"}, {{"model", "qwen3-30b-a3b"}, {"placement.tp", "8"}, {"limits.max_accelerators", "8"}, {"slo.tpot", ""}}},
       {"placement.ep", {"1", "2"}, {{"model", "qwen3-30b-a3b"}, {"placement.tp", "2"}, {"slo.tpot", "30"}}},
       {"replicas", {"2"}, {}},
       {"disaggregation", {"only"}, {}},

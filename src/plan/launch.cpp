@@ -37,6 +37,7 @@ Line vllm(const Design& d, const LaunchOptions& o, Role role, std::string_view p
   if (p.pp > 1) l.add("--pipeline-parallel-size", p.pp);
   if (p.dp > 1) l.add("--data-parallel-size", p.dp);
   if (p.ep > 1) l.add("--enable-expert-parallel");
+  if (p.dcp > 1) l.add("--decode-context-parallel-size", p.dcp);
   l.add("--max-num-seqs", d.policy.max_num_seqs);
   l.add("--max-num-batched-tokens", d.policy.max_num_batched_tokens);
   l.add("--max-model-len", o.max_model_len);

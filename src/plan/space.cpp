@@ -74,7 +74,7 @@ void add_shape(Space& s, const Knobs& k, const Budget& budget, std::vector<Part>
     if (p.role == Role::decode) {
       const Design& d = c.replica->design();
       for (const auto& g : d.subject->cache) {  // every rank of the receiver takes what it holds
-        const double held = step::rank_share(g, d.placement.tp) * d.placement.tp;
+        const double held = step::rank_share(g, d.placement) * d.placement.tp;
         shape.handover.bytes_per_token += held * model::cache_slope(std::span(&g, 1));
         shape.handover.bytes_fixed += held * model::cache_fixed(std::span(&g, 1));
       }
@@ -149,8 +149,10 @@ std::vector<step::Placement> placements(const model::Model& m, const catalog::Ac
       for (const int pp : sizes(k.pp, accelerators)) {
         const std::vector<int> all = experts && tp * dp > 1 ? std::vector<int>{1, tp * dp} : std::vector<int>{1};
         for (const int ep : k.ep.empty() ? all : k.ep) {
-          const step::Placement p{tp, pp, dp, ep};
-          if (p.accelerators() <= accelerators) out.push_back(p);
+          for (const int dcp : sizes(k.dcp, tp)) {
+            const step::Placement p{tp, pp, dp, ep, dcp};
+            if (p.accelerators() <= accelerators) out.push_back(p);
+          }
         }
       }
     }
@@ -181,7 +183,7 @@ Result<Space> space_of(const catalog::Catalog& catalog, const model::Model& mode
           for (const auto& policy : chip.policies) {
             for (const int n : k.drafts) {
               for (const double gib : k.host_gib) {
-                if (gib > 0 && place.dp > 1) continue;
+                if ((gib > 0 && place.dp > 1) || (place.dcp > 1 && policy.engine != serve::Engine::vllm)) continue;
                 Design d{.subject = &here,
                          .placement = place,
                          .policy = serve::of_one_rank(policy, place.dp),

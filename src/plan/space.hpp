@@ -26,7 +26,7 @@ struct Change {
 struct Knobs {
   std::vector<Chip> chips;
   std::vector<std::string> weights{"native"}, caches{"native"};
-  std::vector<int> tp, dp, ep, pp{1}, drafts{0};
+  std::vector<int> tp, dp, ep, pp{1}, dcp{1}, drafts{0};
   std::vector<double> host_gib{0};  // of host memory for cache blocks, all accelerators of a replica together; placements with one
                                     // attention rank that do all of a request
   std::vector<serve::Routing> routings{serve::Routing::least_outstanding};

@@ -30,6 +30,7 @@ std::string name(const Placement& p) {
   std::string s = fmt::format("TP{}", p.tp);
   if (p.dp > 1) s += fmt::format(" DP{}", p.dp);
   if (p.ep > 1) s += fmt::format(" EP{}", p.ep);
+  if (p.dcp > 1) s += fmt::format(" DCP{}", p.dcp);
   if (p.pp > 1) s += fmt::format(" PP{}", p.pp);
   return s;
 }
@@ -38,10 +39,15 @@ Result<void> check_placement(const model::Model& m, const Placement& p) {
   const auto refuse = [](std::string key, std::string what, std::string expected) {
     return bad_input("placement." + key, std::move(what), std::move(expected));
   };
-  if (p.tp < 1 || p.pp < 1 || p.dp < 1 || p.ep < 1) return refuse("tp", "a size below 1", "sizes of at least 1");
+  if (p.tp < 1 || p.pp < 1 || p.dp < 1 || p.ep < 1 || p.dcp < 1) return refuse("tp", "a size below 1", "sizes of at least 1");
   if (p.pp > m.layers()) return refuse("pp", fmt::format("{} stages for {} layers", p.pp, m.layers()), "at most one stage a layer");
+  if (p.tp % p.dcp != 0) return refuse("dcp", fmt::format("{} does not divide tp = {}", p.dcp, p.tp), "a divisor of tp");
   bool experts = false;
   for (const auto& k : m.kinds) {
+    const auto* gqa = std::get_if<model::Gqa>(&k.layer.attention);
+    if (p.dcp > 1 && gqa != nullptr && gqa->kv_heads * p.dcp > p.tp)
+      return refuse("dcp", fmt::format("{} KV heads on {} ranks leave nothing to split {} ways", gqa->kv_heads, p.tp, p.dcp),
+                    "at most tp over the KV heads");
     const int heads = heads_of(k.layer.attention);
     if (heads > 0 && heads % p.tp != 0)
       return refuse("tp", fmt::format("{} does not divide {} attention heads", p.tp, heads), "a divisor of the heads");
@@ -129,11 +135,14 @@ double card_memory(const catalog::Accelerator& chip) {
   return chip.memory_reported ? chip.memory_reported->value.value() : chip.memory ? chip.memory->value.value() : 0;
 }
 
-double rank_share(const model::CacheGroup& g, int tp) { return 1.0 / std::min(tp, std::max(1, g.shards)); }
+double rank_share(const model::CacheGroup& g, const Placement& p) {
+  const double heads = std::min(p.tp, std::max(1, g.shards));
+  return 1 / (heads * (g.kind == model::CacheGroup::Kind::state ? 1 : p.dcp));
+}
 
 double rank_cache(const Subject& s, const Placement& p, std::int64_t context) {
   double sum = 0;
-  for (const auto& g : s.cache) sum += model::cache_stored(std::span(&g, 1), context) * rank_share(g, p.tp);
+  for (const auto& g : s.cache) sum += model::cache_stored(std::span(&g, 1), context) * rank_share(g, p);
   return sum / p.pp;
 }
 

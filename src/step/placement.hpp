@@ -8,14 +8,15 @@
 namespace jevons::step {
 
 /// One replica: tp x dp x pp accelerators. Attention is split over tp and repeated over dp (each dp rank has its own cache and
-/// sequences); experts are split over ep of the tp x dp ranks, and inside an expert over the rest.
+/// sequences); experts are split over ep of the tp x dp ranks, and inside an expert over the rest. Decode context parallelism splits what
+/// several tensor-parallel ranks would each hold, latents and shared KV heads, over dcp of them by position.
 struct Placement {
-  int tp = 1, pp = 1, dp = 1, ep = 1;
+  int tp = 1, pp = 1, dp = 1, ep = 1, dcp = 1;
   int accelerators() const { return tp * pp * dp; }
   int expert_tp() const { return tp * dp / ep; }
   bool operator==(const Placement&) const = default;
 };
-/// "TP8", "TP4 DP2 EP8".
+/// "TP8", "TP4 DP2 EP8", "TP8 DCP8".
 std::string name(const Placement& p);
 /// Checks that heads, experts and layers divide. Errors name the placement key.
 Result<void> check_placement(const model::Model& m, const Placement& p);
@@ -68,8 +69,9 @@ Memory memory(const Subject& s, const Placement& p);
 double rank_parameters(const model::Layer& layer, std::int64_t hidden, model::Group group, double all, int tp);
 /// Weight bytes on one rank, MTP included.
 double rank_weights(const Subject& s, const Placement& p);
-/// Share of a cache group that one rank of the tensor-parallel group holds: latents and index keys are held by every rank.
-double rank_share(const model::CacheGroup& g, int tp);
+/// Share of a cache group that one rank of the tensor-parallel group holds: latents and index keys are held by every rank, unless decode
+/// context parallelism splits them; states never are.
+double rank_share(const model::CacheGroup& g, const Placement& p);
 /// Bytes of one sequence with `context` tokens on one rank of its attention group, one pipeline stage.
 double rank_cache(const Subject& s, const Placement& p, std::int64_t context);
 /// Sequences of `context` tokens that fit one replica at once, all attention ranks together.

@@ -72,6 +72,40 @@ TEST(Memory, WhatTensorParallelismDoesNotSplit) {
   }
 }
 
+// DeepSeek-V3, TP8: every rank holds the 70,272 B of a token's latents; split over 8 by position, an eighth. Eight times as many fit.
+TEST(Memory, DecodeContextParallelismSplitsLatents) {
+  const World w("deepseek-v3", "h200-sxm");
+  EXPECT_EQ(rank_cache(w.subject, {.tp = 8}, 1000), 61.0 * 576 * 2 * 1000);
+  EXPECT_EQ(rank_cache(w.subject, {.tp = 8, .dcp = 8}, 1000), 61.0 * 576 * 2 * 1000 / 8);
+  EXPECT_NEAR(sequences_that_fit(w.subject, {.tp = 8, .dcp = 8}, 10000) / sequences_that_fit(w.subject, {.tp = 8}, 10000), 8, 0.1);
+  EXPECT_EQ(name(Placement{.tp = 8, .dcp = 8}), "TP8 DCP8");
+  EXPECT_FALSE(check_placement(w.model, {.tp = 8, .dcp = 3}));
+  const World gqa("llama-3.1-70b", "h200-sxm");  // eight KV heads: on 8 ranks none is held twice, on 16 each is
+  EXPECT_FALSE(check_placement(gqa.model, {.tp = 8, .dcp = 2}));
+  EXPECT_TRUE(check_placement(gqa.model, {.tp = 16, .dcp = 2}));
+}
+
+// Of a decode step only cache reads and two halves of an all-reduce change: queries of 576 and outputs of 512 values for 128 heads.
+TEST(StepTime, DecodeContextParallelismTradesReadsForTwoCollectives) {
+  const World w("deepseek-v3", "h200-sxm");
+  const StepTime plain = w.time({.tp = 8, .ep = 8}), split = w.time({.tp = 8, .ep = 8, .dcp = 8});
+  const auto term = [](const StepTime& t, const Step& s, std::string_view name) {
+    for (const auto& x : t.terms(s)) {
+      if (x.name == name) return x.seconds;
+    }
+    return -1.0;
+  };
+  const Step longer{32, 100000, 0, 0}, shorter{32, 200, 0, 0};
+  for (const auto* same : {"dense products", "experts", "short kernels", "host"})
+    EXPECT_EQ(term(plain, longer, same), term(split, longer, same)) << same;
+  EXPECT_LT(term(split, longer, "attention over the cache"), 0.6 * term(plain, longer, "attention over the cache"));
+  EXPECT_GT(term(split, longer, "communication"), term(plain, longer, "communication"));
+  EXPECT_EQ(term(split, longer, "communication"), term(split, shorter, "communication"));
+  EXPECT_LT(split.seconds(longer), plain.seconds(longer));    // long contexts gain
+  EXPECT_GT(split.seconds(shorter), plain.seconds(shorter));  // short ones pay for the exchange
+  EXPECT_EQ(plain.seconds({0, 0, 4096, 0}), split.seconds({0, 0, 4096, 0}));
+}
+
 TEST(Memory, LatentsAreHeldByEveryRank) {
   const World w("deepseek-v3", "h200-sxm");
   EXPECT_EQ(rank_cache(w.subject, {8, 1, 1, 1}, 1000), 70272e3);

@@ -247,6 +247,13 @@ Result<StepTime> StepTime::make(const catalog::Catalog& catalog, const Subject& 
     }
     kc.short_kernels = short_kernels(k.layer.attention) + (k.layer.moe ? 3 : 0);
     // TensorRT-LLM joins an all-reduce, the residual sum and the norm after it in one kernel (AllReduceFusionOp::RESIDUAL_RMS_NORM).
+    const double group_heads = double(p.dcp) / p.tp;  // of all heads
+    if (const auto* g = std::get_if<model::Gqa>(&k.layer.attention))
+      kc.query_row = 2 * group_heads * g->heads * g->k_dim, kc.output_row = 2 * group_heads * g->heads * g->v_dim;
+    if (const auto* m = std::get_if<model::Mla>(&k.layer.attention))
+      kc.query_row = 2 * group_heads * m->heads * (m->kv_rank + m->rope), kc.output_row = 2 * group_heads * m->heads * m->kv_rank;
+    if (const auto* csa = std::get_if<model::Csa>(&k.layer.attention))
+      kc.query_row = kc.output_row = 2 * group_heads * csa->heads * csa->dim;
     kc.moved_values = moved_values(k.layer, double(s.model->hidden), p.tp);
     const bool fused = s.engine == "trtllm" && p.tp > 1;
     kc.reductions = (kc.has_attention ? 1 : 0) + (k.layer.dense || k.layer.moe ? 1 : 0);
@@ -310,6 +317,14 @@ double StepTime::all_reduce_seconds(double bytes) const {
                       .value();
 }
 
+// Ranks of a context-parallel group attend for all their heads over their own positions: queries are gathered before, partial outputs
+// reduced and scattered after, each half of an all-reduce of the whole group's rows and one latency. vLLM v1/attention, cp_lse_ag_out_rs.
+double StepTime::context_parallel_seconds(const KindCost& k, double sequences) const {
+  if (placement_.dcp <= 1) return 0;
+  const double latency = all_reduce_seconds(0);
+  return latency + (all_reduce_seconds(sequences * k.query_row) + all_reduce_seconds(sequences * k.output_row)) / 2;
+}
+
 StepTime::Parts StepTime::parts(const Step& x) const {
   const KernelConstants& c = constants_;
   const Subject& s = *subject_;
@@ -330,6 +345,7 @@ StepTime::Parts StepTime::parts(const Step& x) const {
     out.small +=
         k.count * (k.short_kernels * served_[Fit::short_kernel] + own * 2 * k.moved_values * served_[Fit::short_kernel_bytes] / bandwidth_);
     out.communication += k.count * (k.reductions * all_reduce_seconds(own * row) + k.small_reductions * all_reduce_seconds(own * 8));
+    if (x.decode_sequences > 0) out.communication += k.count * context_parallel_seconds(k, x.decode_sequences / p.dp);
     if (k.has_moe && p.dp > 1) {  // dispatch and combine between attention ranks
       out.communication +=
           2 * k.count *
@@ -345,7 +361,7 @@ StepTime::Parts StepTime::parts(const Step& x) const {
       (product_seconds(head_bytes_, sampled * head_flops_per_token_, kHead) + c.gemm_floor[kHead] * served_[Fit::gemm_floor]) / p.pp;
   if (x.decode_sequences > 0) {
     double read = 0;
-    for (const auto& g : s.cache) read += model::cache_read(std::span(&g, 1), std::int64_t(x.decode_context)) * rank_share(g, p.tp);
+    for (const auto& g : s.cache) read += model::cache_read(std::span(&g, 1), std::int64_t(x.decode_context)) * rank_share(g, p);
     const auto f = model::decode_attention_flops(*s.model, std::int64_t(x.decode_context));
     const double per_rank = x.decode_sequences / p.dp / p.pp;
     out.attention += smooth_max4(per_rank * read / (served_[Fit::kv_stream] * bandwidth_),
@@ -407,8 +423,8 @@ double StepTime::decode_bound(double sequences, double context) const {
     bytes += k.count * placement_.pp * hit / placement_.ep * k.expert_bytes;
   }
   for (const auto& g : subject_->cache) {
-    bytes += sequences / placement_.dp / placement_.pp * model::cache_read(std::span(&g, 1), std::int64_t(context)) *
-             rank_share(g, placement_.tp);
+    bytes +=
+        sequences / placement_.dp / placement_.pp * model::cache_read(std::span(&g, 1), std::int64_t(context)) * rank_share(g, placement_);
   }
   return bytes / bandwidth_;
 }

@@ -82,7 +82,8 @@ class StepTime {
     bool has_attention = false, has_moe = false, latent = false;
     double small_reductions = 0;  // of a few bytes a token: norms over all heads
     double short_kernels = 0, reductions = 0;
-    double moved_values = 0;  // by the short kernels, for each token
+    double moved_values = 0;               // by the short kernels, for each token
+    double query_row = 0, output_row = 0;  // bytes of a token's queries and outputs, of the heads that a context-parallel group attends for
     double experts = 0, top_k = 0, expert_bytes = 0, expert_flops = 0, expert_width = 0;
   };
   struct Parts {
@@ -93,6 +94,7 @@ class StepTime {
   double product_seconds(double bytes, double flops, std::size_t operand) const;
   double moe_seconds(const KindCost& k, double tokens) const;
   double all_reduce_seconds(double bytes) const;
+  double context_parallel_seconds(const KindCost& k, double sequences) const;
 
   const Subject* subject_ = nullptr;
   Placement placement_;
