@@ -8,6 +8,7 @@
 #include "engine/scenario.hpp"
 #include "plan/edge.hpp"
 #include "plan/subject.hpp"
+#include "traffic/generate.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -20,6 +21,13 @@ constexpr OptionSpec kEdge[] = {
      .help = "model on the device: name in the catalogue, or a config.json"},
     {.path = "device.accelerator", .flag = "--device", .type = T::text, .help = "the device's chip: name in the catalogue, or FILE.yaml"},
     {.path = "device.weights", .flag = "--device-weights", .type = T::text, .fallback = "int4-g32", .help = "weight format on the device"},
+    {.path = "device.memory",
+     .flag = "--device-memory",
+     .type = T::number,
+     .unit = "GB",
+     .low = 0.01,
+     .high = 1e5,
+     .help = "that the model may take (default: what the system lets the GPU have of unified memory, else the engine's share)"},
     {.path = "device.watts",
      .flag = "--device-watts",
      .type = T::number,
@@ -85,27 +93,53 @@ Result<double> electricity(const Context& c, const Settings& s) {  // USD per ki
   return site->get<UsdPerJoule>("electricity")->value.value() * 3.6e6;
 }
 
+// Part of the chip's memory that the model may take. Unified memory: all that the system lets the GPU hold. Nothing: as the engine does.
+Result<std::optional<double>> memory_part(const Settings& s, const catalog::Thing& chip, const catalog::Accelerator& facts) {
+  const double card = step::card_memory(facts);
+  if (s.has("device.memory") && card > 0) {
+    const double given = s.number("device.memory") * 1e9, most = std::max(card, facts.memory ? facts.memory->value.value() : 0);
+    if (given > most)
+      return fail(s.error("device.memory", fmt::format("is more than {} has", chip.name), fmt::format("at most {}", format_bytes(most))));
+    return std::optional(given / card);
+  }
+  return chip.attribute("memory_type").ends_with("unified") ? std::optional(1.0) : std::nullopt;
+}
+
+// The workload of one user, who waits for each answer before the next request.
+Result<traffic::Workload> one_user(const Settings& s) {
+  plan::Load load;
+  load.seed = {std::uint64_t(s.integer("seed"))};
+  JEVONS_TRY(load.users.input, traffic::parse_law(s.text("workload.lengths"), s.number("workload.isl"), "workload.lengths"));
+  JEVONS_TRY(load.users.output, traffic::parse_law(s.text("workload.lengths"), s.number("workload.osl"), "workload.lengths"));
+  load.users.shared_prompt_tokens = std::int32_t(s.integer("workload.shared_system_prompt_length"));
+  load.prefix_hit_rate = s.number("workload.prefix_hit_rate");
+  load.warmup_rounds = int(s.integer("load.warmup_rounds"));
+  return plan::closed_load(load, 1);
+}
+
 // One request alone on the device. Errors: the chip lacks a fact; a model that does not fit is told in q.no_device.
-Result<void> put_device(const Context& c, const Settings& s, const model::Model& m, const catalog::Thing& chip, plan::EdgeQuestion& q) {
+Result<void> put_device(const Context& c, const PlanQuestion& p, const model::Model& m, const catalog::Thing& chip, plan::EdgeQuestion& q) {
+  const Settings& s = p.settings;
   JEVONS_TRY(const step::Subject subject, plan::subject_of(m, chip, {s.text("device.weights"), "native"}));
-  const auto isl = s.integer("workload.isl") + s.integer("workload.shared_system_prompt_length"), osl = s.integer("workload.osl");
-  plan::Design design{.subject = &subject, .max_context = isl + osl};
+  JEVONS_TRY(const traffic::Workload one, one_user(s));
+  plan::Design design{.subject = &subject, .max_context = p.max_context};
+  for (std::size_t r = 0; r < one.requests.size(); ++r)
+    design.max_context = std::max(design.max_context, std::int64_t(one.requests.input_tokens[r]) + one.requests.output_tokens[r]);
   design.policy = serve::defaults_of(serve::Engine::vllm);
   design.policy.max_num_seqs = 1;
   design.policy.max_num_batched_tokens = 512;
+  design.policy.max_model_len =
+      std::int32_t(design.max_context);  // work spaces for the longest request, not for all that the model could read
+  JEVONS_TRY(design.memory_fraction, memory_part(s, chip, subject.chip));
   JEVONS_TRY(const auto replica, plan::Replica::build(c.catalog, design));
   if (!replica->fits()) {
     const step::Memory& memory = replica->memory();
-    q.no_device = fmt::format("{} in {} takes {} with one request, {} has {}", m.name, subject.weights.name,
-                              format_bytes(memory.weights + memory.reserve + step::rank_cache(subject, {}, isl + osl)), chip.name,
+    q.no_device = fmt::format("{} in {} takes {} with one request, {} has {} for it", m.name, subject.weights.name,
+                              format_bytes(memory.weights + memory.reserve + step::rank_cache(subject, {}, design.max_context)), chip.name,
                               format_bytes(memory.capacity));
     return {};
   }
   const serve::Deployment alone{{replica->pool(1)}};
-  plan::Load load;
-  load.users.input = traffic::Fixed{double(isl)};
-  load.users.output = traffic::Fixed{double(osl)};
-  JEVONS_TRY(const traffic::Workload one, plan::closed_load(load, 1));
   JEVONS_TRY(const serve::Simulation sim, serve::simulate(alone, one));
   const serve::Metrics here = serve::measure(sim, alone, one);
   if (!s.has("device.watts") && !subject.chip.tdp)
@@ -143,7 +177,9 @@ Result<Outcome> run_edge(Context& c) {
   }
   JEVONS_TRY(const model::Model small, load_model(c.catalog, s.text("device.model")));
   std::shared_ptr<void> keep;
-  JEVONS_TRY(const catalog::Thing* chip, find_chip(c.catalog, s.text("device.accelerator"), keep));
+  auto known = find_chip(c.catalog, s.text("device.accelerator"), keep);
+  if (!known && known.error().key.empty()) known.error().key = "device.accelerator";
+  JEVONS_TRY(const catalog::Thing* chip, std::move(known));
   plan::EdgeQuestion q;
   q.round_trip_s = s.number("network.round_trip") / 1e3;
   q.requests_per_day = s.number("users.requests_per_day");
@@ -152,20 +188,25 @@ Result<Outcome> run_edge(Context& c) {
   q.eligible_share = s.number("device.eligible");
   if (s.has("device.battery")) q.battery_joules = s.number("device.battery") * 3600;
   for (plan::Slo& limit : p.terms.slo) {
-    if (limit.quantile)
-      return fail(s.error("slo.ttft", "is of a quantile", "a limit on the mean: the device serves one request at a time"));
+    const bool first = limit.metric == plan::Slo::Metric::ttft;
     if (limit.metric == plan::Slo::Metric::e2e) return fail(s.error("slo.e2e", "has no meaning here", "--ttft and --tpot"));
-    (limit.metric == plan::Slo::Metric::ttft ? q.ttft_s : q.tpot_s) = limit.seconds;
-    if (limit.metric == plan::Slo::Metric::ttft) limit.seconds -= q.round_trip_s;  // what the network leaves to the cloud
+    if (limit.quantile)
+      return fail(
+          s.error(first ? "slo.ttft" : "slo.tpot", "is of a quantile", "a limit on the mean: the device serves one request at a time"));
+    (first ? q.ttft_s : q.tpot_s) = limit.seconds;
+    if (first) limit.seconds -= q.round_trip_s;  // what the network leaves to the cloud
   }
-  JEVONS_CHECK(put_device(c, s, small, *chip, q));
+  JEVONS_CHECK(put_device(c, p, small, *chip, q));
 
   const bool too_far = std::any_of(p.terms.slo.begin(), p.terms.slo.end(), [](const plan::Slo& x) { return x.seconds <= 0; });
   std::string cloud = "-";
+  std::optional<double> simulated, gap;
   if (too_far) {
     q.no_cloud = fmt::format("the network alone takes {}", format_seconds(q.round_trip_s));
   } else {
     JEVONS_TRY(const plan::Answer found, plan::answer(p));
+    simulated = double(found.found.simulated);
+    gap = found.found.gap;
     if (const plan::Point* best = found.best(); best != nullptr) {
       const plan::Shape& shape = found.shape(*best);
       if (shape.usd_per_s <= 0)
@@ -227,11 +268,15 @@ Result<Outcome> run_edge(Context& c) {
   put("device.joules_per_day", "J", a.joules_per_day);
   put("latency.ttft_mean_ms", "ms", a.mean_ttft_s * 1e3);
   put("latency.tpot_mean_ms", "ms", a.mean_tpot_s * 1e3);
+  d.values.push_back({"search.simulated", "", "", simulated, origin});
+  d.values.push_back({"search.gap", "", "", gap, origin});
   JEVONS_TRY(const double usd_per_kwh, electricity(c, s));
   d.notes.push_back(fmt::format(
       "The device is owned: its cost is ${:.3g} a kilowatt-hour of electricity; the cloud's is that of its best plan while busy.",
       usd_per_kwh));
   d.notes.push_back("What the device's model answers well enough is an assumption of yours (--eligible-share); quality is not modelled.");
+  if (s.number("workload.prefix_hit_rate") > 0 || s.integer("workload.shared_system_prompt_length") > 0)
+    d.notes.push_back("The device keeps what it cached of a shared prompt and of its user's earlier requests.");
   if (chip->attribute("kernel_constants").empty())
     d.notes.push_back(fmt::format("{}: kernel constants are borrowed, the band is wider (docs/step-time.md).", chip->name));
   return o;

@@ -270,6 +270,11 @@ Result<Outcome> run_savings(Context& c) {
   d.values.push_back({"all_on.usd_per_mtok", "", "USD/Mtok", l.all_on.best->usd_per_mtok, kLedger});
   d.values.push_back(
       {"all_off.usd_per_mtok", "", "USD/Mtok", l.all_off.best ? std::optional(l.all_off.best->usd_per_mtok) : std::nullopt, kLedger});
+  d.values.push_back({"search.simulated", "", "", double(l.simulated), kLedger});
+  d.values.push_back({"search.gap", "", "", l.gap, kLedger});
+  if (l.gap > s.number("search.gap"))
+    d.notes.push_back(
+        fmt::format("The search stopped at --effort: a best deployment may cost up to {:.3g} % more than the optimum.", l.gap * 100));
   for (const auto& u : q.unpriced) d.notes.push_back(u);
   d.notes.push_back(
       fmt::format("{} plans. Quality is not in it: attention that is swapped has the same heads, not the same loss.", l.plans));

@@ -293,8 +293,10 @@ const Verb kVerbs[] = {
      "shares.\nThe cloud is planned as by jevons plan; the device serves one request at a time.",
      "  jevons edge --device rtx-4090 --device-model llama-3.1-8b --model llama-3.1-70b --accelerator h100-sxm --isl 1000 --osl 300 --tpot "
      "50\n"
-     "  jevons edge --device ./phone.yaml --device-model qwen3-8b --model deepseek-v3.2 --accelerator h200-sxm --max-gpus 16 --isl 500 \\\n"
-     "      --osl 200 --battery 5 --private-share 0.2 --offline-share 0.05 --round-trip 80\n",
+     "  jevons edge --device apple-m4-max --device-model llama-3.1-8b --model llama-3.1-70b --accelerator h100-sxm --isl 512 --osl 128 \\\n"
+     "      --device-memory 24 --device-watts 60\n"
+     "  jevons edge --device snapdragon-8-elite-gen5 --device-model qwen3-8b --model deepseek-v3.2 --accelerator h200-sxm \\\n"
+     "      --max-gpus 16 --isl 500 --osl 200 --battery 5 --private-share 0.2 --offline-share 0.05 --round-trip 80\n",
      0,
      1,
      {},

@@ -93,6 +93,8 @@ Result<World> plan_anew(const Frame& f, const model::Model& m, plan::Question q)
   q.terms.objective = plan::Objective::usd_per_mtok;
   q.terms.progress = {};
   JEVONS_TRY(const plan::Answer a, plan::answer(q));
+  w.simulated = a.found.simulated;
+  w.gap = a.found.gap;
   if (a.best() != nullptr)
     w.best = describe(f, a);
   else if (a.ask.shapes.empty())
@@ -191,6 +193,8 @@ Result<Ledger> ledger(const Frame& asked, const std::vector<LeverInUse>& levers,
       usd[mask] = -w.best->usd_per_mtok;
     else
       ++l.infeasible;
+    if (w.best) l.gap = std::max(l.gap, w.gap);
+    l.simulated += w.simulated;
     bytes[mask] = -std::log(w.bytes_per_user);
     worlds.push_back(std::move(w));
   }

@@ -47,6 +47,8 @@ struct Best {
 struct World {
   std::optional<Best> best;
   std::string why_not;
+  std::size_t simulated = 0;  // points of the search, and what its best may fall short of the optimum by
+  double gap = 0;
   double bytes_per_user = 0;  // cache of one sequence at isl + osl; does not depend on the deployment
 };
 
@@ -66,6 +68,8 @@ struct Ledger {
   std::string note;                        // what had to be lifted so that every combination has an answer
   std::vector<Factor> by_bytes, by_flops;  // LMDI from all off to all on: price x bytes x 1/bandwidth x 1/MBU, and with FLOPs and MFU
   std::size_t plans = 0, infeasible = 0;
+  std::size_t simulated = 0;  // of all plans together
+  double gap = 0;             // the widest of any plan that has an answer
 };
 /// Plans 2^n combinations of the n levers, all in one space of deployments: the question's own, or, where nothing is feasible there with
 /// all levers off, with `stretch` times its accelerators, or then without limits on latency too (stretch 1: its own in any case). Errors:
