@@ -154,6 +154,103 @@ Result<void> put_device(const Context& c, const PlanQuestion& p, const model::Mo
   return {};
 }
 
+// What the user asks of both sides. The limits in `terms` become those of the cloud: less what the network takes.
+Result<plan::EdgeQuestion> limits_of(const Settings& s, plan::Terms& terms) {
+  plan::EdgeQuestion q;
+  q.round_trip_s = s.number("network.round_trip") / 1e3;
+  q.requests_per_day = s.number("users.requests_per_day");
+  q.private_share = s.number("users.private");
+  q.offline_share = s.number("users.offline");
+  q.eligible_share = s.number("device.eligible");
+  if (s.has("device.battery")) q.battery_joules = s.number("device.battery") * 3600;
+  for (plan::Slo& limit : terms.slo) {
+    const bool first = limit.metric == plan::Slo::Metric::ttft;
+    if (limit.metric == plan::Slo::Metric::e2e) return fail(s.error("slo.e2e", "has no meaning here", "--ttft and --tpot"));
+    if (limit.quantile)
+      return fail(
+          s.error(first ? "slo.ttft" : "slo.tpot", "is of a quantile", "a limit on the mean: the device serves one request at a time"));
+    auto& least = first ? q.ttft_s : q.tpot_s;
+    least = std::min(least.value_or(limit.seconds), limit.seconds);
+    if (first) limit.seconds -= q.round_trip_s;
+  }
+  return q;
+}
+
+struct Cloud {
+  std::string name = "-";
+  std::optional<double> simulated, gap;
+};
+// The best plan of the cloud; where there is none, q.no_cloud tells why. Errors: the planner's; a chip without a price.
+Result<Cloud> put_cloud(const PlanQuestion& p, plan::EdgeQuestion& q) {
+  Cloud cloud;
+  if (std::any_of(p.terms.slo.begin(), p.terms.slo.end(), [](const plan::Slo& x) { return x.seconds <= 0; })) {
+    q.no_cloud = fmt::format("the network alone takes {}", format_seconds(q.round_trip_s));
+    return cloud;
+  }
+  JEVONS_TRY(const plan::Answer found, plan::answer(p));
+  cloud.simulated = double(found.found.simulated);
+  cloud.gap = found.found.gap;
+  const plan::Point* best = found.best();
+  if (best == nullptr) {
+    q.no_cloud = "no deployment meets the limits; jevons plan names the nearest";
+    return cloud;
+  }
+  const plan::Shape& shape = found.shape(*best);
+  if (shape.usd_per_s <= 0)
+    return fail(p.settings.error("accelerator", "the price of the cloud's accelerator is not known", "a chip with a price",
+                                 "give --usd-per-gpu-hour"));
+  q.cloud.ttft_s = best->metrics.ttft.mean;
+  q.cloud.tpot_s = best->metrics.tpot.mean;
+  q.cloud.usd = shape.usd_per_s / best->metrics.requests_per_s;
+  cloud.name = shape_name(found.ask, shape);
+  return cloud;
+}
+
+const report::Origin kSplit{"derived", "plan::split_edge; both simulated: the cloud by plan::search, the device with one request at a time",
+                            "docs/planner.md"};
+
+report::Table sides_table(const plan::EdgeQuestion& q, const plan::EdgeAnswer& a, std::string_view chip) {
+  report::Table t{"sides",
+                  "One request on either side",
+                  {{"side", "side", "{}", {}},
+                   {"ttft_ms", "TTFT ms", "{:.1f}", kSplit},
+                   {"tpot_ms", "TPOT ms", "{:.2f}", kSplit},
+                   {"joules", "J of device", "{:.1f}", kSplit},
+                   {"usd_per_kreq", "$ per 1,000", "{:.5f}", kSplit},
+                   {"meets", "meets limits", "{}", {}}},
+                  {},
+                  {},
+                  true};
+  const auto side = [&](std::string name, const plan::Side& x, double network, const std::optional<std::string>& missing, bool ok) {
+    const std::string meets = ok ? "yes" : "no";
+    if (missing) {
+      t.notes.push_back(fmt::format("{}: {}.", name, *missing));
+      t.rows.push_back({std::move(name), {}, {}, {}, {}, meets});
+    } else {
+      t.rows.push_back({std::move(name), (x.ttft_s + network) * 1e3, x.tpot_s * 1e3, x.joules, x.usd * 1e3, meets});
+    }
+  };
+  side(fmt::format("device: {}", chip), q.device, 0, q.no_device, a.device_meets);
+  side("cloud, network included", q.cloud, q.round_trip_s, q.no_cloud, a.cloud_meets);
+  return t;
+}
+
+void put_values(const plan::EdgeAnswer& a, const Cloud& cloud, report::Document& d) {
+  const auto put = [&](std::string path, std::string unit, double v) {
+    d.values.push_back({std::move(path), "", std::move(unit), a.feasible ? std::optional(v) : std::nullopt, kSplit});
+  };
+  put("split.device_share", "", a.device_share);
+  put("split.least_device_share", "", a.least_share);
+  put("split.most_device_share", "", a.most_share);
+  put("cost.usd_per_user_day", "USD", a.usd_per_day);
+  put("cost.all_cloud_usd_per_user_day", "USD", a.usd_all_cloud);
+  put("device.joules_per_day", "J", a.joules_per_day);
+  put("latency.ttft_mean_ms", "ms", a.mean_ttft_s * 1e3);
+  put("latency.tpot_mean_ms", "ms", a.mean_tpot_s * 1e3);
+  d.values.push_back({"search.simulated", "", "", cloud.simulated, kSplit});
+  d.values.push_back({"search.gap", "", "", cloud.gap, kSplit});
+}
+
 }  // namespace
 
 std::span<const OptionSpec> edge_options() {
@@ -180,49 +277,11 @@ Result<Outcome> run_edge(Context& c) {
   auto known = find_chip(c.catalog, s.text("device.accelerator"), keep);
   if (!known && known.error().key.empty()) known.error().key = "device.accelerator";
   JEVONS_TRY(const catalog::Thing* chip, std::move(known));
-  plan::EdgeQuestion q;
-  q.round_trip_s = s.number("network.round_trip") / 1e3;
-  q.requests_per_day = s.number("users.requests_per_day");
-  q.private_share = s.number("users.private");
-  q.offline_share = s.number("users.offline");
-  q.eligible_share = s.number("device.eligible");
-  if (s.has("device.battery")) q.battery_joules = s.number("device.battery") * 3600;
-  for (plan::Slo& limit : p.terms.slo) {
-    const bool first = limit.metric == plan::Slo::Metric::ttft;
-    if (limit.metric == plan::Slo::Metric::e2e) return fail(s.error("slo.e2e", "has no meaning here", "--ttft and --tpot"));
-    if (limit.quantile)
-      return fail(
-          s.error(first ? "slo.ttft" : "slo.tpot", "is of a quantile", "a limit on the mean: the device serves one request at a time"));
-    (first ? q.ttft_s : q.tpot_s) = limit.seconds;
-    if (first) limit.seconds -= q.round_trip_s;  // what the network leaves to the cloud
-  }
+  JEVONS_TRY(plan::EdgeQuestion q, limits_of(s, p.terms));
   JEVONS_CHECK(put_device(c, p, small, *chip, q));
-
-  const bool too_far = std::any_of(p.terms.slo.begin(), p.terms.slo.end(), [](const plan::Slo& x) { return x.seconds <= 0; });
-  std::string cloud = "-";
-  std::optional<double> simulated, gap;
-  if (too_far) {
-    q.no_cloud = fmt::format("the network alone takes {}", format_seconds(q.round_trip_s));
-  } else {
-    JEVONS_TRY(const plan::Answer found, plan::answer(p));
-    simulated = double(found.found.simulated);
-    gap = found.found.gap;
-    if (const plan::Point* best = found.best(); best != nullptr) {
-      const plan::Shape& shape = found.shape(*best);
-      if (shape.usd_per_s <= 0)
-        return fail(
-            s.error("accelerator", "the price of the cloud's accelerator is not known", "a chip with a price", "give --usd-per-gpu-hour"));
-      q.cloud.ttft_s = best->metrics.ttft.mean;
-      q.cloud.tpot_s = best->metrics.tpot.mean;
-      q.cloud.usd = shape.usd_per_s / best->metrics.requests_per_s;
-      cloud = shape_name(found.ask, shape);
-    } else {
-      q.no_cloud = "no deployment meets the limits; jevons plan names the nearest";
-    }
-  }
+  JEVONS_TRY(const Cloud cloud, put_cloud(p, q));
+  JEVONS_TRY(const double usd_per_kwh, electricity(c, s));
   const plan::EdgeAnswer a = plan::split_edge(q);
-  const report::Origin origin{
-      "derived", "plan::split_edge; both simulated: the cloud by plan::search, the device with one request at a time", "docs/planner.md"};
   Outcome o;
   auto& d = o.document;
   d.version = std::string(version());
@@ -232,45 +291,12 @@ Result<Outcome> run_edge(Context& c) {
     d.answer = {{"Infeasible", a.explanation}};
   } else {
     d.answer = {{"Split", fmt::format("{:.3g} % on the device, {:.3g} % in the cloud ({})", a.device_share * 100,
-                                      (1 - a.device_share) * 100, cloud)},
+                                      (1 - a.device_share) * 100, cloud.name)},
                 {"Cost", fmt::format("${:.4g} a user and day, ${:.4g} with all of it in the cloud", a.usd_per_day, a.usd_all_cloud)},
                 {"Binds", a.explanation}};
   }
-  report::Table t{"sides",
-                  "One request on either side",
-                  {{"side", "side", "{}", {}},
-                   {"ttft_ms", "TTFT ms", "{:.1f}", origin},
-                   {"tpot_ms", "TPOT ms", "{:.2f}", origin},
-                   {"joules", "J of device", "{:.1f}", origin},
-                   {"usd_per_kreq", "$ per 1,000", "{:.5f}", origin},
-                   {"meets", "meets limits", "{}", {}}},
-                  {},
-                  {},
-                  true};
-  const auto side = [&](std::string name, const plan::Side& x, double network, const std::optional<std::string>& missing, bool ok) {
-    if (missing)
-      t.rows.push_back({std::move(name), {}, {}, {}, {}, "no: " + *missing});
-    else
-      t.rows.push_back(
-          {std::move(name), (x.ttft_s + network) * 1e3, x.tpot_s * 1e3, x.joules, x.usd * 1e3, std::string(ok ? "yes" : "no")});
-  };
-  side(fmt::format("device: {}", chip->name), q.device, 0, q.no_device, a.device_meets);
-  side("cloud, network included", q.cloud, q.round_trip_s, q.no_cloud, a.cloud_meets);
-  d.tables.push_back(std::move(t));
-  const auto put = [&](std::string path, std::string unit, double v) {
-    d.values.push_back({std::move(path), "", std::move(unit), a.feasible ? std::optional(v) : std::nullopt, origin});
-  };
-  put("split.device_share", "", a.device_share);
-  put("split.least_device_share", "", a.least_share);
-  put("split.most_device_share", "", a.most_share);
-  put("cost.usd_per_user_day", "USD", a.usd_per_day);
-  put("cost.all_cloud_usd_per_user_day", "USD", a.usd_all_cloud);
-  put("device.joules_per_day", "J", a.joules_per_day);
-  put("latency.ttft_mean_ms", "ms", a.mean_ttft_s * 1e3);
-  put("latency.tpot_mean_ms", "ms", a.mean_tpot_s * 1e3);
-  d.values.push_back({"search.simulated", "", "", simulated, origin});
-  d.values.push_back({"search.gap", "", "", gap, origin});
-  JEVONS_TRY(const double usd_per_kwh, electricity(c, s));
+  d.tables.push_back(sides_table(q, a, chip->name));
+  put_values(a, cloud, d);
   d.notes.push_back(fmt::format(
       "The device is owned: its cost is ${:.3g} a kilowatt-hour of electricity; the cloud's is that of its best plan while busy.",
       usd_per_kwh));

@@ -171,6 +171,7 @@ TEST(EdgeKnobs, EachMovesTheAnswerOrIsRefused) {
   knobs.push_back({"users.offline", {"0.3"}, {{"device.electricity", "1"}}});
   knobs.push_back({"network.round_trip", {"90"}, {}});
   walk(edge, base, knobs, {"slo.e2e", "search.threads"});
+  EXPECT_EQ(said(*ask(edge, over(base, {{"slo.tpot", "9 40"}}))), said(*ask(edge, over(base, {{"slo.tpot", "40 9"}}))));
   refuses(edge, base, {{"slo.e2e", "900"}}, "slo.e2e");
   refuses(edge, base, {{"slo.ttft", "p90:900"}}, "slo.ttft");
   refuses(edge, base, {{"slo.tpot", "p90:40"}}, "slo.tpot");
