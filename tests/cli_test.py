@@ -238,6 +238,25 @@ class Cli(unittest.TestCase):
         self.assertEqual(wrong.returncode, 2)
         self.assertIn("'shar'", wrong.stderr)
 
+    def test_one_tenant_under_priorities(self):
+        got = run(*self.SMALL, "--request-rate", "2", "--num-requests", "100", "--tenants", "chat:isl=500", "--scheduling-policy", "priority")
+        self.assertEqual(got.returncode, 0, got.stderr)
+
+    def test_tenants_share_a_fleet(self):
+        words = ("plan", "--accelerator", "h100-sxm", "--max-gpus", "8", "--isl", "1000", "--osl", "200", "--ttft", "1000", "--tpot", "30", "--format", "json")
+        got = run(*words, "--tenant", "chat,llama-3.1-8b,40,0.8,14", "tools,llama-3.1-8b,20,0.5,2", "nightly,llama-3.1-8b,10,batch,priority=3")
+        self.assertEqual(got.returncode, 0, got.stderr)
+        answer = json.loads(got.stdout)
+        self.assertLess(answer["values"]["shared"]["accelerators"], answer["values"]["dedicated"]["accelerators"])
+        rows = answer["tables"]["together"]
+        peak = [r for r in rows if r["hour"] == 14]
+        self.assertEqual({r["tenant"] for r in peak}, {"chat", "tools"})  # the busiest hour leaves batch work no room
+        self.assertTrue(all(r["tpot_ms"] <= 30 and r["ttft_ms"] <= 1000 for r in rows))  # limits hold together, too
+        night = next(r for r in rows if r["hour"] == 0 and r["tenant"] == "nightly")
+        self.assertAlmostEqual(night["rate"], 20, delta=1e-9)  # twice the mean: half of the day has room
+        refused = run(*words, "--tenant", "chat,llama-3.1-8b,40", "--prefix-hit-rate", "0.5")
+        self.assertEqual(refused.returncode, 2)
+
     def test_simulate_tiers(self):
         words = ("simulate", "--model", "llama-3.1-8b", "--accelerator", "a100-80g-sxm", "--gpu-memory-utilization", "0.35", "--isl", "1500", "--osl", "100", "--request-rate", "0.3", "--num-requests", "400",
                  "--conversation-turn-mean", "5", "--conversation-turn-delay-mean", "30000", "--format", "json")

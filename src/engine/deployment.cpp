@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/text.hpp"
@@ -97,6 +98,11 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   if (s.integer("speculation.draft_tokens") == 0) p.subject.weight_bytes.mtp = 0;  // engines load the draft layers only to draft
   JEVONS_TRY(p.policy, policy_of(c, s, p.subject.chip, w));
   JEVONS_TRY(p.subject.expert_imbalance, expert_imbalance_of(s, a.model, w.placement));
+  p.subject.two_batch_overlap = p.policy.two_batch_overlap;
+  const bool experts = std::any_of(a.model.kinds.begin(), a.model.kinds.end(), [](const auto& k) { return k.layer.moe.has_value(); });
+  if (p.policy.two_batch_overlap && (w.placement.dp == 1 || !experts))
+    return fail(s.error(p.policy.engine == serve::Engine::sglang ? "engine_args.enable_two_batch_overlap" : "engine_args.enable_dbo",
+                        "has nothing to overlap", "a model with experts, dp above 1"));
   const auto fraction = s.has("limits.gpu_memory_utilization") ? std::optional(s.number("limits.gpu_memory_utilization")) : std::nullopt;
   const std::string engine_version = s.has("engine_version") ? s.text("engine_version") : "";
   JEVONS_CHECK(serve::share_memory(c.catalog, p.policy, w.placement, fraction, p.subject, engine_version));

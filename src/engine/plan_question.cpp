@@ -164,6 +164,7 @@ Result<void> read_load(PlanQuestion& q) {
   for (const plan::Chip& chip : q.knobs.chips) {
     for (const auto& p : chip.policies) l.block_tokens = std::max(l.block_tokens, p.block_size);
   }
+  q.load = l;
   plan::Terms& t = q.terms;
   t.equal_requests = s.text("workload.lengths") == "fixed";
   t.closed = !s.has("load.request_rate");

@@ -16,6 +16,7 @@ Result<Outcome> run_tenants(Context& context, const Settings& settings);
 struct PlanQuestion : plan::Question {
   explicit PlanQuestion(std::span<const OptionSpec> options) : settings(options) {}
   Settings settings;
+  plan::Load load;  // that terms.workload draws
   std::shared_ptr<const model::Model> owned_model;
   std::vector<std::string> unpriced;  // why a chip has no price, power or capital
   std::shared_ptr<void> chip_files;   // keeps what was read from chip files

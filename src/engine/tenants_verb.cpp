@@ -5,7 +5,7 @@
 
 #include "engine/plan_page.hpp"
 #include "engine/scenario.hpp"
-#include "plan/tenants.hpp"
+#include "engine/tenants_together.hpp"
 
 namespace jevons::engine {
 namespace {
@@ -26,15 +26,23 @@ Result<std::vector<plan::TenantLoad>> read_tenants(const Settings& s) {
     }
     const auto bad = [&] {
       return fail(s.error("tenants", fmt::format("\"{}\" is no tenant", word.substr(0, 60)),
-                          "NAME,MODEL,REQ_PER_S[,AMPLITUDE,PEAK_HOUR] or NAME,MODEL,REQ_PER_S,batch"));
+                          "NAME,MODEL,REQ_PER_S[,AMPLITUDE,PEAK_HOUR] or NAME,MODEL,REQ_PER_S,batch; then ,priority=N"));
     };
     const auto number = [](const std::string& t, double& v) {
       char* stop = nullptr;
       v = std::strtod(t.c_str(), &stop);
       return stop != t.c_str() && *stop == 0 && std::isfinite(v);
     };
+    plan::TenantLoad t;
+    constexpr std::string_view kPriority = "priority=";
+    if (part.back().starts_with(kPriority)) {
+      double level = 0;
+      if (!number(part.back().substr(kPriority.size()), level) || level < 0 || level > 1000) return bad();
+      t.priority = int(level);
+      part.pop_back();
+    }
     if (part.size() < 3 || part.size() > 5) return bad();
-    plan::TenantLoad t{part[0], part[1]};
+    t.name = part[0], t.model = part[1];
     if (!number(part[2], t.rate_mean) || t.rate_mean <= 0) return bad();
     t.batch = part.size() == 4 && part[3] == "batch";
     if (part.size() > 3 && !t.batch && (!number(part[3], t.amplitude) || t.amplitude < 0 || t.amplitude > 1)) return bad();
@@ -44,26 +52,27 @@ Result<std::vector<plan::TenantLoad>> read_tenants(const Settings& s) {
   return out;
 }
 
-// The unit that serves a tenant: the best closed-loop plan of its model; batch tenants have no limits on latency.
-Result<std::optional<std::string>> put_unit(Context& c, const Settings& given, plan::TenantLoad& t) {
+// The unit that serves a tenant: the best closed-loop plan of its model; batch tenants have no limits on latency. Nothing: none meets them.
+Result<std::unique_ptr<TenantUnit>> unit_of(Context& c, const Settings& given, plan::TenantLoad& t) {
   Context one{.catalog = c.catalog, .settings = Settings(plan_options()), .words = {}, .progress = {}, .stop = c.stop};
   one.settings.lay_over(given);
   JEVONS_CHECK(one.settings.set("model", t.model, "--tenant"));
-  JEVONS_TRY(PlanQuestion q, read_plan(one));
-  if (t.batch) q.terms.slo.clear();
-  JEVONS_TRY(const plan::Answer a, plan::answer(q));
-  if (a.best() == nullptr) return std::optional<std::string>{};
-  const plan::Shape& shape = a.shape(*a.best());
-  t.unit_rps = a.best()->metrics.requests_per_s;
-  t.unit_accelerators = shape.accelerators;
-  return std::optional<std::string>{shape_name(a.ask, shape)};
+  JEVONS_TRY(PlanQuestion question, read_plan(one));
+  auto u = std::make_unique<TenantUnit>(TenantUnit{std::move(question), {}});
+  if (t.batch) u->question.terms.slo.clear();
+  JEVONS_TRY(u->answer, plan::answer(u->question));
+  if (u->answer.best() == nullptr) return std::unique_ptr<TenantUnit>{};
+  t.unit_rps = u->answer.best()->metrics.requests_per_s;
+  t.unit_accelerators = u->answer.shape(*u->answer.best()).accelerators;
+  return u;
 }
 
 }  // namespace
 
 Result<Outcome> run_tenants(Context& c, const Settings& s) {
-  for (const auto* path : {"load.request_rate", "shadow_prices"}) {
-    if (s.has(path) && s.setting(path).file != "default") return fail(s.error(path, "beside --tenant", "rates are stated for each tenant"));
+  for (const auto* path : {"load.request_rate", "shadow_prices", "workload.prefix_hit_rate"}) {
+    if (s.has(path) && s.setting(path).file != "default")
+      return fail(s.error(path, "beside --tenant", "rates and lengths of the tenants alone"));
   }
   for (const auto* path : {"accelerator", "workload.isl", "workload.osl"}) {
     if (!s.has(path)) return fail(s.error(path, "is missing", std::string(s.spec(path)->help), fmt::format("give {}", s.spec(path)->flag)));
@@ -85,22 +94,25 @@ Result<Outcome> run_tenants(Context& c, const Settings& s) {
                   {},
                   {},
                   true};
-  std::vector<std::string> units;
+  std::vector<std::unique_ptr<TenantUnit>> units;
   for (auto& x : tenants) {
-    JEVONS_TRY(const auto unit, put_unit(c, s, x));
+    JEVONS_TRY(auto unit, unit_of(c, s, x));
     if (!unit) {
       o.answer = Answer::no;
       d.answer = {{"Infeasible", fmt::format("tenant {}: no deployment of {} meets the limits; jevons plan --model {} names the nearest",
                                              x.name, x.model, x.model)}};
       return o;
     }
-    units.push_back(*unit);
+    units.push_back(std::move(unit));
   }
   const plan::FleetSharing f = plan::share_fleet(tenants);
   for (std::size_t i = 0; i < tenants.size(); ++i)
-    t.rows.push_back({tenants[i].name, std::string(tenants[i].batch ? "batch" : "interactive"), units[i], tenants[i].unit_rps,
+    t.rows.push_back({tenants[i].name, std::string(tenants[i].batch ? "batch" : "interactive"),
+                      shape_name(units[i]->answer.ask, units[i]->answer.shape(*units[i]->answer.best())), tenants[i].unit_rps,
                       tenants[i].rate_mean, f.dedicated[i]});
   d.tables.push_back(std::move(t));
+  JEVONS_TRY(report::Table together, tenants_together(tenants, units, f, std::uint64_t(s.integer("seed"))));
+  d.tables.push_back(std::move(together));
   d.answer = {
       {"Shared", fmt::format("{:.0f} accelerators for all, {:.0f} % of their hours in use", f.shared_total, f.shared_use * 100)},
       {"Apart", fmt::format("{:.0f} accelerators in pools of their own, {:.0f} % in use", f.dedicated_total, f.dedicated_use * 100)},
@@ -118,8 +130,8 @@ Result<Outcome> run_tenants(Context& c, const Settings& s) {
               {"shared.use", "", "", f.shared_use, origin},
               {"dedicated.use", "", "", f.dedicated_use, origin}};
   d.notes = {
-      "Interactive tenants go first; units move between models by the hour. Each unit runs at its planned load: bursts within an hour "
-      "are those of the plan's own limits."};
+      "Interactive tenants go first; units move between models by the hour. Pools are sized at each unit's planned load; what bursts do to "
+      "latency there is in the simulated table."};
   return o;
 }
 

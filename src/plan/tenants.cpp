@@ -55,9 +55,32 @@ FleetSharing share_fleet(const std::vector<TenantLoad>& tenants) {
   };
   f.shared_total = *peak;
   while (room(f.shared_total) < batch - 1e-9) f.shared_total += step;
+  for (int h = 0; h < kHours; ++h)
+    f.room[std::size_t(h)] = std::floor(std::max(0.0, f.shared_total - f.interactive[std::size_t(h)]) / step) * step;
   if (f.dedicated_total > 0) f.dedicated_use = work / (f.dedicated_total * kHours);
   if (f.shared_total > 0) f.shared_use = work / (f.shared_total * kHours);
   return f;
+}
+
+double rate_at(const TenantLoad& t, const FleetSharing& f, int hour) {
+  if (!t.batch) return rate(t, hour);
+  const double all = std::accumulate(f.room.begin(), f.room.end(), 0.0);
+  return all > 0 ? t.rate_mean * kHours * f.room[std::size_t(hour)] / all : 0;
+}
+
+int units_at(const std::vector<TenantLoad>& tenants, const FleetSharing& f, std::string_view model, int each, int hour) {
+  double interactive = 0, batch = 0, all_batch = 0;
+  for (const TenantLoad& t : tenants) {
+    const double hours = t.rate_mean / t.unit_rps * t.unit_accelerators;
+    all_batch += t.batch ? hours : 0;
+    if (t.model != model) continue;
+    if (t.batch)
+      batch += hours;
+    else
+      interactive += rate(t, hour) / t.unit_rps;
+  }
+  const double room = all_batch > 0 ? f.room[std::size_t(hour)] * batch / all_batch : 0;
+  return int(std::ceil(interactive - 1e-9)) + int(room / each + 1e-9);
 }
 
 }  // namespace jevons::plan

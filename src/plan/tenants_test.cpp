@@ -29,6 +29,24 @@ TEST(Tenants, BatchFillsValleys) {
   EXPECT_LE(f.shared_total, f.dedicated_total);
 }
 
+// Of a fleet of ten units the interactive tenant leaves 10 - ceil(5 (1 + cos)) in each hour; batch work of 2 units a day's mean takes its
+// part of that room, hour by hour, and all of it in a day.
+TEST(Tenants, BatchRunsWhenThereIsRoom) {
+  const TenantLoad chat{"chat", "m", false, 5, 1, 12, 1, 1}, batch{"batch", "m", true, 2, 0, 0, 1, 1};
+  const FleetSharing f = share_fleet({chat, batch});
+  EXPECT_EQ(f.shared_total, 10);
+  double done = 0;
+  for (int h = 0; h < kHours; ++h) {
+    EXPECT_EQ(f.room[std::size_t(h)], 10 - f.interactive[std::size_t(h)]);
+    done += rate_at(batch, f, h);
+  }
+  EXPECT_NEAR(done, 2 * kHours, 1e-9);
+  EXPECT_EQ(rate_at(batch, f, 12), 0);  // noon holds all ten
+  EXPECT_NEAR(rate_at(chat, f, 12), 10, 1e-12);
+  EXPECT_EQ(units_at({chat, batch}, f, "m", 1, 12), 10);
+  EXPECT_EQ(units_at({chat, batch}, f, "m", 1, 0), 10);  // at midnight all of them do batch work
+}
+
 TEST(Tenants, AloneIsDedicated) {
   const FleetSharing f = share_fleet({{"one", "m", false, 3, 0.5, 9, 2, 8}});
   EXPECT_DOUBLE_EQ(f.dedicated_total, 24);  // 4.5 req/s of 2 each: 3 units of 8

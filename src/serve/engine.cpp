@@ -63,6 +63,7 @@ const std::vector<Option>& table() {
       {Engine::vllm, "no-async-scheduling", [](P& p, bool on) { p.lag = on ? 0 : 1; }},
       {Engine::vllm, "scheduler-reserve-full-isl", [](P& p, bool on) { p.admission = on ? Admission::prompt : Admission::chunk; }},
       {Engine::vllm, "scheduling-policy", set_queue},
+      {Engine::vllm, "enable-dbo", &P::two_batch_overlap},
       // vllm/config/lora.py.
       {Engine::vllm, "enable-lora", &P::enable_lora},
       {Engine::vllm, "max-loras", &P::max_loras, 1, 4096},
@@ -74,6 +75,7 @@ const std::vector<Option>& table() {
       {Engine::sglang, "hicache-size", &P::hicache_size, 0.001, 1e6},
       {Engine::sglang, "hicache-ratio", &P::hicache_ratio, 0.001, 1e3},
       {Engine::sglang, "hicache-write-policy", set_hicache_write},
+      {Engine::sglang, "enable-two-batch-overlap", &P::two_batch_overlap},
       {Engine::sglang, "max-running-requests", &P::max_num_seqs, 1},
       {Engine::sglang, "max-prefill-tokens", &P::max_num_batched_tokens, 1},
       {Engine::sglang, "chunked-prefill-size", &P::chunk, 1},

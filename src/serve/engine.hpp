@@ -48,6 +48,7 @@ struct EnginePolicy {
   std::int32_t adp_batching_wait_iters = 10;  // passes that context waits for more of it once every rank has some
   double new_token_ratio = 0.7;               // SGLang: share of the longest possible output expected of running requests (start value)
   double schedule_conservativeness = 1;       // SGLang: factor on it
+  bool two_batch_overlap = false;  // vLLM --enable-dbo, SGLang: experts' tokens of one half of a step travel while the other computes
   bool enable_lora = false;
   std::int32_t max_loras = 1;       // different adapters in a batch, each with a slot of the accelerator's memory
   std::int32_t max_lora_rank = 16;  // what a slot has room for

@@ -37,7 +37,7 @@ Replica::Replica(const EnginePolicy& policy, const ReplicaModel& model, const tr
     c->retiring.reserve(std::size_t(policy.max_num_seqs));
   }
   std::vector<std::int32_t> priorities;
-  if (policy.queue == Queue::priority) {
+  if (policy.queue == Queue::priority && !requests.tenant.empty()) {  // a tenant alone has no rows of its own
     for (const auto& t : requests.tenants) priorities.push_back(t.priority);
     std::sort(priorities.begin(), priorities.end());
     priorities.erase(std::unique(priorities.begin(), priorities.end()), priorities.end());

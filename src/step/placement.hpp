@@ -48,6 +48,7 @@ struct Subject {
   double memory_utilization = 0.9;
   bool of_rest = false;  // the share is of what weights and reserve leave (TensorRT-LLM), not of the whole memory
   Reserve reserve;
+  bool two_batch_overlap = false;  // steps in two halves, so that experts' tokens travel while the other half computes
   double expert_imbalance = 0;  // of expert-parallel ranks, as measured: tokens of the fullest over the mean; 0: as the step model expects
 };
 

@@ -106,6 +106,28 @@ TEST(StepTime, DecodeContextParallelismTradesReadsForTwoCollectives) {
   EXPECT_EQ(plain.seconds({0, 0, 4096, 0}), split.seconds({0, 0, 4096, 0}));
 }
 
+// DeepSeek-V3 on 32 H200 across the network: with halves that overlap a step is never longer, never shorter than what it computes, and
+// prompts hide their whole exchange.
+TEST(StepTime, TwoBatchesHideTheExchange) {
+  const World w("deepseek-v3", "h200-sxm");
+  World halves("deepseek-v3", "h200-sxm");
+  halves.subject.two_batch_overlap = true;
+  const Placement wide{.dp = 32, .ep = 32};
+  const StepTime plain = w.time(wide), both = halves.time(wide);
+  const auto sum_of = [](const StepTime& t, const Step& s, std::string_view but) {
+    double sum = 0;
+    for (const auto& x : t.terms(s)) sum += x.name == but ? 0 : x.seconds;
+    return sum;
+  };
+  for (const double batch : {32.0, 512.0, 4096.0, 16384.0}) {
+    const Step s{batch, 4000, 0, 0};
+    EXPECT_LE(both.seconds(s), plain.seconds(s));
+    EXPECT_GE(both.seconds(s), sum_of(plain, s, "communication"));
+  }
+  EXPECT_LT(both.token_seconds(32 * 8192), 0.95 * plain.token_seconds(32 * 8192));
+  EXPECT_EQ(both.seconds({32, 4000, 0, 0}), plain.seconds({32, 4000, 0, 0}));  // one sequence a rank: reading weights twice costs more
+}
+
 TEST(Memory, LatentsAreHeldByEveryRank) {
   const World w("deepseek-v3", "h200-sxm");
   EXPECT_EQ(rank_cache(w.subject, {8, 1, 1, 1}, 1000), 70272e3);

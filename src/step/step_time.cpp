@@ -325,7 +325,7 @@ double StepTime::context_parallel_seconds(const KindCost& k, double sequences) c
   return latency + (all_reduce_seconds(sequences * k.query_row) + all_reduce_seconds(sequences * k.output_row)) / 2;
 }
 
-StepTime::Parts StepTime::parts(const Step& x) const {
+StepTime::Parts StepTime::parts_of(const Step& x) const {
   const KernelConstants& c = constants_;
   const Subject& s = *subject_;
   const Placement& p = placement_;
@@ -347,7 +347,7 @@ StepTime::Parts StepTime::parts(const Step& x) const {
     out.communication += k.count * (k.reductions * all_reduce_seconds(own * row) + k.small_reductions * all_reduce_seconds(own * 8));
     if (x.decode_sequences > 0) out.communication += k.count * context_parallel_seconds(k, x.decode_sequences / p.dp);
     if (k.has_moe && p.dp > 1) {  // dispatch and combine between attention ranks
-      out.communication +=
+      out.exchange +=
           2 * k.count *
           fabric::all_to_all_time(Seconds{c.dispatch_alpha * served_[Fit::dispatch_latency]},
                                   BytesPerSecond{dispatch_bandwidth_ * served_[Fit::dispatch_fraction]}, own, Bytes{row}, p.dp, k.top_k)
@@ -374,6 +374,22 @@ StepTime::Parts StepTime::parts(const Step& x) const {
   return out;
 }
 
+// Two halves of a batch in turn: experts' tokens of one travel while the other computes. Both read all weights. Engines split a step only
+// where it is long enough to gain (vLLM dbo_*_token_threshold, SGLang tbo_token_distribution_threshold): here, where it gains.
+StepTime::Parts StepTime::parts(const Step& x) const {
+  Parts whole = parts_of(x);
+  if (!subject_->two_batch_overlap || whole.exchange <= 0) return whole;
+  Step half = x;
+  half.decode_sequences /= 2;
+  half.prefill_tokens /= 2;
+  Parts two = parts_of(half);
+  for (double* part : {&two.gemm, &two.moe, &two.attention, &two.communication, &two.exchange, &two.small}) *part *= 2;
+  two.prefill_attention = whole.prefill_attention;
+  two.host = whole.host;
+  two.exchange = std::max(0.0, two.exchange - (two.total() - two.exchange - two.host));
+  return two.total() < whole.total() ? two : whole;
+}
+
 double StepTime::seconds(const Step& step) const {
   // With pipeline stages the decoding sequences form one micro-batch a stage, and a token passes all stages in turn.
   Step micro = step;
@@ -390,7 +406,7 @@ std::vector<Term> StepTime::terms(const Step& step) const {
           {"experts", t.moe * n},
           {"attention over the cache", t.attention * n},
           {"prefill attention", t.prefill_attention * n},
-          {"communication", t.communication * n},
+          {"communication", (t.communication + t.exchange) * n},
           {"short kernels", t.small * n},
           {"host", t.host * n}};
 }

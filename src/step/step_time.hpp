@@ -87,10 +87,11 @@ class StepTime {
     double experts = 0, top_k = 0, expert_bytes = 0, expert_flops = 0, expert_width = 0;
   };
   struct Parts {
-    double gemm = 0, moe = 0, attention = 0, prefill_attention = 0, communication = 0, small = 0, host = 0;
-    double total() const { return gemm + moe + attention + prefill_attention + communication + small + host; }
+    double gemm = 0, moe = 0, attention = 0, prefill_attention = 0, communication = 0, exchange = 0, small = 0, host = 0;
+    double total() const { return gemm + moe + attention + prefill_attention + communication + exchange + small + host; }
   };
-  Parts parts(const Step& step) const;
+  Parts parts(const Step& step) const;  // as the engine runs it: whole, or in two halves that overlap
+  Parts parts_of(const Step& step) const;
   double product_seconds(double bytes, double flops, std::size_t operand) const;
   double moe_seconds(const KindCost& k, double tokens) const;
   double all_reduce_seconds(double bytes) const;
