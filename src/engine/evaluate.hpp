@@ -3,6 +3,7 @@
 #include "cost/token_cost.hpp"
 #include "engine/run_energy.hpp"
 #include "engine/scenario.hpp"
+#include "evidence/bands.hpp"
 #include "fabric/topology.hpp"
 #include "market/jevons.hpp"
 #include "savings/ledger.hpp"
@@ -47,7 +48,8 @@ struct Answers {
   std::string why_not, nearest_change;  // without a feasible deployment
   cost::TokenCost cost;                 // of the best deployment
   double usd_per_output_mtok = 0;       // whole cost of a request over its output tokens
-  double band = 0;                      // relative half-width that holds 90 % of step times
+  evidence::Interval band;              // factors on costs that hold nine of ten, of throughputs left out of every fit
+  std::string known;                    // what is known of the deployment, that the band is of
   std::string operand_note;
   bool borrowed = false;
   std::vector<const catalog::Thing*> constants;  // facts behind step times and memory: kernel constants, engine reserve

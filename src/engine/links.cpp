@@ -142,7 +142,20 @@ Result<void> price_the_tokens(const catalog::Catalog& catalog, Answers& a) {
 
 Result<void> look_into_the_step(const catalog::Catalog& catalog, Answers& a) {
   const step::StepTime& time = a.replica().time();
-  a.band = time.constants().band;
+  JEVONS_TRY(const evidence::Bands bands, evidence::read_bands(catalog));
+  JEVONS_TRY(const step::ServedBlocks blocks, step::served_blocks(catalog));
+  const serve::Metrics& m = a.best().metrics;
+  const std::string chip(a.subject.chip.thing->name),
+      block = fmt::format("{}/{}/vllm/{}/current", a.model.name, chip, a.subject.weights.name);
+  const auto regime = evidence::regime_of({a.model.name, chip, block}, m.preemptions > 0 || m.kv_peak > 0.9, evidence::seen_in(blocks));
+  const evidence::Interval output = bands[std::size_t(regime)].output_tok_s;
+  a.known = evidence::name(regime);
+  a.band = {1 / output.high, 1 / output.low};
+  if (time.constants().borrowed) {  // nobody measured this chip
+    const double keep = 1 - time.constants().band;
+    a.band = {std::min(a.band.low, keep), std::max(a.band.high, 1 / keep)};
+    a.known = "constants of another generation";
+  }
   a.borrowed = time.constants().borrowed;
   a.operand_note = time.operand_note;
   JEVONS_TRY(const catalog::Thing* memory, catalog.find(catalog::Section::efficiency, "engine-memory"));
@@ -230,8 +243,7 @@ market::Saving saving_of(const Answers& a, std::string& what) {
 
 std::vector<Lever> levers_of(const Answers& a) {
   const double now = to_usd_per_mtok(a.cost.blended);
-  std::vector<Lever> out{
-      {fmt::format("step times, 90 % band of {:.0f} %", a.band * 100), now * (1 - a.band), now / (1 - std::min(0.9, a.band))}};
+  std::vector<Lever> out{{fmt::format("throughput, 90 % band ({})", a.known), now * a.band.low, now * a.band.high}};
   const double used = a.scenario.settings.number("cost.utilization");
   out.push_back({fmt::format("share of paid hours in use, 0.3 to 0.9 (assumed {:.1f})", used), now * used / 0.9, now * used / 0.3});
   const auto part = [&](std::string_view key, UsdPerSecond share, bool inverse) {

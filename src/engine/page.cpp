@@ -40,8 +40,8 @@ std::string cost_line(const Answers& a) {
   const auto& m = a.best().metrics;
   const double all = mtok(c.blended);
   return fmt::format("{} per Mtok (fresh {} · cached {} · output {}), 90 % band {}–{}, on {}, TTFT {}, TPOT {}", money(all),
-                     money(mtok(c.fresh)), c.cached ? money(mtok(*c.cached)) : "-", money(mtok(c.output)), money(all * (1 - a.band)),
-                     money(all / (1 - std::min(0.9, a.band))), deployment(a), format_seconds(m.ttft.mean), format_seconds(m.tpot.mean));
+                     money(mtok(c.fresh)), c.cached ? money(mtok(*c.cached)) : "-", money(mtok(c.output)), money(all * a.band.low),
+                     money(all * a.band.high), deployment(a), format_seconds(m.ttft.mean), format_seconds(m.tpot.mean));
 }
 
 std::string jevons_line(const Answers& a) {
@@ -153,8 +153,8 @@ Table cost_table(const Answers& a) {
           "Cost per million tokens",
           {{"class", "class", "{}", {}},
            {"usd_per_mtok", "$/Mtok", "{:.4f}", kCostOrigin},
-           {"low", "90 % band\nfrom", "{:.4f}", {"derived", "step-time band of catalog/efficiency", ""}},
-           {"high", "\nto", "{:.4f}", {"derived", "step-time band of catalog/efficiency", ""}}},
+           {"low", "90 % band\nfrom", "{:.4f}", {"derived", "throughputs left out of every fit", "catalog/efficiency/served-bands.yaml"}},
+           {"high", "\nto", "{:.4f}", {"derived", "throughputs left out of every fit", "catalog/efficiency/served-bands.yaml"}}},
           {},
           {},
           true};
@@ -162,7 +162,7 @@ Table cost_table(const Answers& a) {
     if (!v)
       t.rows.push_back({std::move(what), {}, {}, {}});
     else
-      t.rows.push_back({std::move(what), mtok(*v), mtok(*v) * (1 - a.band), mtok(*v) / (1 - std::min(0.9, a.band))});
+      t.rows.push_back({std::move(what), mtok(*v), mtok(*v) * a.band.low, mtok(*v) * a.band.high});
   };
   row("fresh input", c.fresh);
   row("cached input", c.cached);
@@ -345,8 +345,10 @@ void add_values(Document& d, const Answers& a) {
       b.cached ? kCostOrigin : Origin{"derived", "no input is cached in this workload", ""});
   put("cost.output_usd_per_mtok", "output", "USD/Mtok", mtok(b.output), kCostOrigin);
   put("cost.blended_usd_per_mtok", "all tokens", "USD/Mtok", mtok(b.blended), kCostOrigin);
-  put("cost.band", "relative half-width that holds 90 % of step times", "", a.band,
-      {a.borrowed ? "assumed" : "measured", "band_p90 of the chip's constants, catalog/efficiency", "docs/step-time.md"});
+  const Origin band{a.borrowed ? "assumed" : "measured", "measured over predicted throughput, left out of every fit: " + a.known,
+                    "docs/accuracy.md"};
+  put("cost.band_low", "factor on costs, low end of the 90 % band", "", a.band.low, band);
+  put("cost.band_high", "high end", "", a.band.high, band);
   put("savings.theta_cache", "elasticity of cost to cache bytes", "", a.theta,
       {"derived",
        a.theta ? "ln ratio of the optimal cost at cache bytes +-10 %, planned anew, savings::elasticity"
