@@ -5,31 +5,6 @@
 #include "evidence/case_run.hpp"
 
 namespace jevons::engine {
-namespace {
-
-using evidence::Regime;
-
-// The same run with a factor on its cache blocks: the means that change.
-Result<evidence::Intervals> with_other_caches(const Settings& s, const Simulated& x, double unsure) {
-  evidence::Intervals out;
-  const auto widen = [](evidence::Interval& i, double other, double here) {
-    if (here <= 0 || other <= 0) return;
-    i = {std::min(i.low, other / here), std::max(i.high, other / here)};
-  };
-  for (const double factor : {1 / (1 + unsure), 1 + unsure}) {
-    serve::Deployment d = x.deployment;
-    d.pools.front().blocks = std::max<std::int64_t>(1, std::int64_t(double(d.pools.front().blocks) * factor));
-    JEVONS_TRY(const serve::Simulation sim, serve::simulate(d, x.asked.workload, {.seed = {std::uint64_t(s.integer("seed"))}}));
-    const serve::Metrics m = serve::measure(sim, d, x.asked.workload);
-    widen(out.tpot, m.tpot.mean, x.metrics.tpot.mean);
-    widen(out.ttft, m.ttft.mean, x.metrics.ttft.mean);
-    widen(out.output_tok_s, m.output_tok_s, x.metrics.output_tok_s);
-  }
-  return out;
-}
-
-}  // namespace
-
 Result<Sureness> sureness_of(const catalog::Catalog& catalog, const Settings& s, const Simulated& x) {
   Sureness out;
   if (x.pools.size() > 1) {
@@ -42,13 +17,20 @@ Result<Sureness> sureness_of(const catalog::Catalog& catalog, const Settings& s,
   out.corrected = p.factors.cases > 0;
   const serve::Pool& pool = x.deployment.pools.front();
   const double unsure = evidence::cache_uncertainty(p.memory.for_cache);
-  const bool near = x.metrics.preemptions > 0 || x.metrics.kv_peak > std::min(0.9, 1 / (1 + unsure));
+  const bool near = evidence::near_kv_limit(x.metrics.preemptions, x.metrics.kv_peak, unsure);
   const evidence::Seen seen = evidence::seen_in(blocks);
   out.regime = evidence::regime_of({s.text("model"), std::string(p.subject.chip.thing->name), p.block}, near, seen);
   out.band = bands[std::size_t(*out.regime)];
   if (near && x.asked.workload.requests.size() <= kBandRequests && !x.metrics.partial && pool.blocks > 1) {
+    const auto means = [](const serve::Metrics& m) { return evidence::Means{m.tpot.mean, m.ttft.mean, m.output_tok_s}; };
+    const auto run = [&](std::int64_t n) -> Result<evidence::Means> {
+      serve::Deployment d = x.deployment;
+      d.pools.front().blocks = n;
+      JEVONS_TRY(const serve::Simulation sim, serve::simulate(d, x.asked.workload, {.seed = {std::uint64_t(s.integer("seed"))}}));
+      return means(serve::measure(sim, d, x.asked.workload));
+    };
     evidence::Prediction about;
-    JEVONS_TRY(about.capacity, with_other_caches(s, x, unsure));
+    JEVONS_TRY(about.capacity, evidence::with_other_caches(means(x.metrics), pool.blocks, unsure, 1, run));
     out.band = evidence::band_of(about, out.band);
   }
   return out;

@@ -99,16 +99,15 @@ Result<PoolPlan> plan_pool(const Context& c, const Answers& a, const Words& w) {
   JEVONS_TRY(p.policy, policy_of(c, s, p.subject.chip, w));
   JEVONS_TRY(p.subject.expert_imbalance, expert_imbalance_of(s, a.model, w.placement));
   p.subject.two_batch_overlap = p.policy.two_batch_overlap;
-  const bool experts = std::any_of(a.model.kinds.begin(), a.model.kinds.end(), [](const auto& k) { return k.layer.moe.has_value(); });
-  if (p.policy.two_batch_overlap && (w.placement.dp == 1 || !experts))
+  if (p.policy.two_batch_overlap && (w.placement.dp == 1 || !model::has_experts(a.model)))
     return fail(s.error(p.policy.engine == serve::Engine::sglang ? "engine_args.enable_two_batch_overlap" : "engine_args.enable_dbo",
                         "has nothing to overlap", "a model with experts, dp above 1"));
   const auto fraction = s.has("limits.gpu_memory_utilization") ? std::optional(s.number("limits.gpu_memory_utilization")) : std::nullopt;
   const std::string engine_version = s.has("engine_version") ? s.text("engine_version") : "";
   JEVONS_CHECK(serve::share_memory(c.catalog, p.policy, w.placement, fraction, p.subject, engine_version));
   const std::string& weights = s.text("weights");
-  p.block = fmt::format("{}/{}/{}/{}/{}", s.text("model"), p.subject.chip.thing->name, p.subject.engine,
-                        weights == "native" ? p.subject.weights.name : weights, engine_version.empty() ? "current" : engine_version);
+  p.block = step::block_key(s.text("model"), p.subject.chip.thing->name, p.subject.engine, weights == "native" ? p.subject.weights.name : weights,
+                            engine_version.empty() ? "current" : engine_version);
   JEVONS_TRY(const step::ServedBlocks blocks, step::served_blocks(c.catalog));
   if (const auto known = blocks.find(p.block); known != blocks.end()) p.factors = known->second;
   p.policy.host_constant = traffic::SimTime(double(p.policy.host_constant) * p.factors.prompt);
@@ -145,16 +144,6 @@ Result<std::vector<serve::FailureLaw>> failures_of(const Settings& s, const cata
     laws.push_back({part, mtbf, repair, part == "accelerator" ? 1 : int(*facts.number(part + "_accelerators"))});
   }
   return laws;
-}
-
-// Bytes that a decode rank's accelerators read for a sequence, of each its own share: a latent is read by every one of them.
-void add_handover(serve::Deployment& d, const Settings& s, const PoolPlan& decode) {
-  for (const auto& g : decode.subject.cache) {
-    const double ranks = step::rank_share(g, decode.placement) * decode.placement.tp;
-    if (g.stored_cap == 0) d.handover.bytes_per_token += ranks * model::cache_slope(std::span(&g, 1));
-    d.handover.bytes_fixed += ranks * model::cache_fixed(std::span(&g, 1));
-  }
-  if (s.boolean("handover.layerwise")) d.handover.overlapped_layers = int(decode.subject.model->layers());
 }
 
 Result<double> link_of(const Settings& s, const PoolPlan& p, const catalog::Thing& facts) {
@@ -240,7 +229,10 @@ Result<serve::Deployment> deployment_of(const Context& c, const Settings& s, std
     if (p.role != Role::both) {
       JEVONS_TRY(pool.link_bytes_per_s, link_of(s, p, *facts));
     }
-    if (p.role == Role::decode && d.handover.bytes_per_token + d.handover.bytes_fixed == 0) add_handover(d, s, p);
+    if (p.role == Role::decode && d.handover.bytes_per_token + d.handover.bytes_fixed == 0) {
+      d.handover = serve::handover_of(p.subject, p.placement);
+      if (s.boolean("handover.layerwise")) d.handover.overlapped_layers = int(p.subject.model->layers());
+    }
     d.pools.push_back(std::move(pool));
   }
   for (const auto* path : {"handover.bandwidth", "handover.layerwise"}) {

@@ -145,8 +145,8 @@ Result<void> look_into_the_step(const catalog::Catalog& catalog, Answers& a) {
   JEVONS_TRY(const evidence::Bands bands, evidence::read_bands(catalog));
   JEVONS_TRY(const step::ServedBlocks blocks, step::served_blocks(catalog));
   const serve::Metrics& m = a.best().metrics;
-  const std::string chip(a.subject.chip.thing->name),
-      block = fmt::format("{}/{}/vllm/{}/current", a.model.name, chip, a.subject.weights.name);
+  const std::string_view chip = a.subject.chip.thing->name;
+  const std::string block = step::block_key(a.model.name, chip, a.replica().design().subject->engine, a.subject.weights.name, "current");
   const auto regime = evidence::regime_of({a.model.name, chip, block}, m.preemptions > 0 || m.kv_peak > 0.9, evidence::seen_in(blocks));
   const evidence::Interval output = bands[std::size_t(regime)].output_tok_s;
   a.known = evidence::name(regime);

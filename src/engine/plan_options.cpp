@@ -2,15 +2,17 @@
 #include <limits>
 
 #include "engine/plan_verb.hpp"
+#include "engine/shared_options.hpp"
 
 namespace jevons::engine {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 using T = OptionType;
+using namespace shared;
 
 constexpr OptionSpec kPlan[] = {
-    {.path = "model", .flag = "--model", .type = T::text, .help = "name in the catalogue, or path of a config.json"},
+    kModel,
     {.path = "accelerator",
      .flag = "--accelerator",
      .type = T::list,
@@ -44,13 +46,7 @@ constexpr OptionSpec kPlan[] = {
      .low = 0,
      .high = 5000,
      .help = "CO2 of a kilowatt-hour where the machines stand"},
-    {.path = "limits.gpu_memory_utilization",
-     .flag = "--gpu-memory-utilization",
-     .type = T::number,
-     .low = 0.05,
-     .high = 1,
-     .help =
-         "share of memory the engine may use (SGLang: --mem-fraction-static; TensorRT-LLM: free_gpu_memory_fraction); unset: its default"},
+    kLimitsGpuMemoryUtilization,
 
     {.path = "workload.isl",
      .flag = "--isl",
@@ -66,19 +62,8 @@ constexpr OptionSpec kPlan[] = {
      .low = 1,
      .high = 1e7,
      .help = "output tokens of a request"},
-    {.path = "workload.lengths",
-     .flag = "--lengths",
-     .type = T::text,
-     .fallback = "fixed",
-     .help = "law of both lengths: fixed, uniform:0.8:1.0, exponential, lognormal:CV"},
-    {.path = "workload.shared_system_prompt_length",
-     .flag = "--shared-system-prompt-length",
-     .type = T::integer,
-     .unit = "tokens",
-     .fallback = "0",
-     .low = 0,
-     .high = 1e8,
-     .help = "leading tokens that all requests share, on top of isl"},
+    kWorkloadLengths,
+    kWorkloadSharedSystemPromptLength,
     {.path = "workload.prefix_hit_rate",
      .flag = "--prefix-hit-rate",
      .type = T::number,
@@ -197,19 +182,8 @@ constexpr OptionSpec kPlan[] = {
      .high = 1,
      .help = "probability that a draft token is accepted after the one before (default: the catalogue's)"},
 
-    {.path = "cost.basis",
-     .flag = "--cost-basis",
-     .type = T::choice,
-     .fallback = "owner",
-     .choices = "owner|contract|on-demand",
-     .help = "what an accelerator-hour costs"},
-    {.path = "cost.usd_per_gpu_hour",
-     .flag = "--usd-per-gpu-hour",
-     .type = T::number,
-     .unit = "USD",
-     .low = 1e-6,
-     .high = 1e4,
-     .help = "price of your own instead of the catalogue's"},
+    kCostBasis,
+    kCostUsdPerGpuHour,
     {.path = "search.gap",
      .flag = "--gap",
      .type = T::number,

@@ -5,12 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
+
+#include "engine/plan_knobs_test.hpp"
 
 namespace jevons::engine {
 namespace {
-
-using Given = std::map<std::string, std::string>;
 
 const Given kBase{{"model", "llama-3.1-8b"},      {"accelerator", "h100-sxm"}, {"limits.max_accelerators", "2"},
                   {"workload.isl", "300"},        {"workload.osl", "12"},      {"slo.tpot", "9"},
@@ -50,65 +49,18 @@ std::string best_of(const Given& given) {
   return out;
 }
 
-struct Knob {
-  const char* path;
-  std::vector<const char*> values;  // one of them moves the answer at least
-  Given with;                       // on top of the base, on both sides
-};
-
 TEST(PlanKnobs, EachMovesSomeAnswer) {
-  const Given open{{"load.max_concurrency", ""}, {"load.request_rate", "4"}};
-  const std::vector<Knob> knobs{
-      {"model", {"qwen3-8b"}, {}},
+  std::vector<Knob> knobs{
       {"accelerator", {"a100-80g-sxm", "h100-sxm a100-80g-sxm:1"}, {}},
-      {"limits.max_accelerators", {"1"}, {{"placement.tp", "2"}}},
-      {"limits.max_power", {"0.1"}, {}},
-      {"limits.max_capital", {"10"}, {}},
-      {"limits.max_carbon", {"0.01"}, {{"limits.carbon_intensity", "400"}, {"limits.max_carbon", "9"}}},
-      {"limits.carbon_intensity", {"5000"}, {{"limits.carbon_intensity", "100"}, {"limits.max_carbon", "1"}}},
-      {"limits.gpu_memory_utilization", {"0.05"}, {}},
-      {"workload.isl", {"400"}, {}},
-      {"workload.osl", {"15"}, {}},
       {"workload.lengths", {"lognormal:0.5"}, {}},
-      {"workload.shared_system_prompt_length", {"512"}, {}},
-      {"workload.prefix_hit_rate", {"0.6"}, {}},
-      {"load.warmup_rounds", {"2"}, {}},
-      {"load.request_rate", {"6"}, open},
-      {"load.seconds", {"90"}, {{"load.max_concurrency", ""}, {"load.request_rate", "3"}}},
-      {"load.max_concurrency", {"3"}, {}},
       {"slo.ttft", {"25", "p90:40"}, {}},
       {"slo.tpot", {"7.5", "p50:7.5"}, {}},
       {"slo.e2e", {"110", "p90:110"}, {}},
       {"objective", {"$/Mtok"}, {{"accelerator", "h100-sxm rtx-4090"}, {"slo.tpot", "40"}}},
-      {"weights", {"fp8"}, {}},
-      {"kv_cache_dtype", {"fp8"}, {{"workload.isl", "3000"}, {"slo.tpot", ""}}},
-      {"placement.tp", {"2"}, {}},
-      {"placement.pp", {"2"}, {}},
-      {"placement.dp", {"2"}, {}},
-      {"placement.dcp", {"2"}, {{"model", "qwen3-30b-a3b"}, {"placement.tp", "8"}, {"limits.max_accelerators", "8"}, {"slo.tpot", ""}}},
-      {"placement.ep", {"1", "2"}, {{"model", "qwen3-30b-a3b"}, {"placement.tp", "2"}, {"slo.tpot", "30"}}},
-      {"replicas", {"2"}, {}},
-      {"disaggregation", {"only"}, {}},
-      {"handover.overlapped", {"true"}, {{"disaggregation", "only"}}},
-      {"engine", {"sglang"}, {}},
-      {"max_num_seqs", {"2"}, {{"slo.tpot", ""}}},
-      {"max_num_batched_tokens", {"128"}, {}},
-      {"chunked_prefill_size", {"128"}, {{"engine", "sglang"}}},
-      {"host_cache_size",
-       {"8"},
-       {{"workload.prefix_hit_rate", "0.9"},
-        {"workload.isl", "4000"},
-        {"slo.tpot", ""},
-        {"placement.tp", "1"},
-        {"limits.gpu_memory_utilization", "0.26"}}},
-      {"block_size", {"512"}, {{"workload.shared_system_prompt_length", "700"}, {"slo.tpot", ""}}},
-      {"router", {"random"}, {{"replicas", "2"}}},
-      {"speculation.draft_tokens", {"1"}, {}},
-      {"speculation.acceptance_rate", {"0.4"}, {{"speculation.draft_tokens", "1"}, {"speculation.acceptance_rate", "0.9"}}},
-      {"cost.basis", {"on-demand"}, {}},
-      {"cost.usd_per_gpu_hour", {"9"}, {}},
       {"seed", {"2"}, {{"workload.lengths", "lognormal:0.5"}}},
   };
+  const auto shared = knobs_of_a_deployment();
+  knobs.insert(knobs.end(), shared.begin(), shared.end());
   std::vector<std::string_view> walked{"search.gap", "search.effort", "search.threads", "finalists", "shadow_prices", "tenants"};  // below
   for (const Knob& k : knobs) {
     Given base = kBase;

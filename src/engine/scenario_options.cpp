@@ -2,27 +2,21 @@
 #include <limits>
 
 #include "engine/scenario.hpp"
+#include "engine/shared_options.hpp"
 
 namespace jevons::engine {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 using T = OptionType;
+using namespace shared;
 
 constexpr OptionSpec kScenario[] = {
     {.path = "title", .type = T::text, .help = "a line for the top of the page"},
-    {.path = "model", .flag = "--model", .type = T::text, .help = "name in the catalogue, or path of a config.json"},
-    {.path = "weights",
-     .flag = "--weights",
-     .type = T::text,
-     .fallback = "native",
-     .help = "weight format; native: as the vendor ships it"},
-    {.path = "kv_cache_dtype",
-     .flag = "--kv-cache-dtype",
-     .type = T::text,
-     .fallback = "native",
-     .help = "cache format; native: the model's own layout"},
-    {.path = "accelerator", .flag = "--accelerator", .type = T::text, .help = "name in the catalogue"},
+    kModel,
+    kWeights,
+    kKvCacheDtype,
+    kAccelerator,
 
     {.path = "workload.trace",
      .flag = "--trace",
@@ -137,43 +131,13 @@ constexpr OptionSpec kScenario[] = {
      .high = 1e6,
      .help = "token budget of one step"},
 
-    {.path = "speculation.draft_tokens",
-     .flag = "--num-speculative-tokens",
-     .type = T::integer,
-     .fallback = "0",
-     .low = 0,
-     .high = 16,
-     .help = "draft tokens a step verifies; 0: no speculation"},
-    {.path = "speculation.acceptance_length",
-     .flag = "--acceptance-length",
-     .type = T::number,
-     .low = 1,
-     .high = 17,
-     .help = "tokens a verified step yields on average, the bonus token included"},
+    kSpeculationDraftTokens,
+    kSpeculationAcceptanceLength,
 
-    {.path = "cost.basis",
-     .flag = "--cost-basis",
-     .type = T::choice,
-     .fallback = "owner",
-     .choices = "owner|contract|on-demand",
-     .help = "what an accelerator-hour costs"},
-    {.path = "cost.usd_per_gpu_hour",
-     .flag = "--usd-per-gpu-hour",
-     .type = T::number,
-     .unit = "USD",
-     .low = 1e-6,
-     .high = 1e4,
-     .help = "price of your own instead of the catalogue's"},
-    {.path = "site.region",
-     .flag = "--region",
-     .type = T::text,
-     .fallback = "us",
-     .help = "whose grid is behind the energy: carbon and water of a token; `jevons catalog list` shows region-…"},
-    {.path = "site.class",
-     .flag = "--site-class",
-     .type = T::text,
-     .fallback = "ai-liquid",
-     .help = "conventional, ai-liquid or modular: its PUE and water"},
+    kCostBasis,
+    kCostUsdPerGpuHour,
+    kSiteRegion,
+    kSiteClass,
     {.path = "cost.utilization",
      .type = T::number,
      .fallback = "0.6",
@@ -207,13 +171,7 @@ constexpr OptionSpec kScenario[] = {
      .high = 10,
      .help = "elasticity of the resource's rent to its use"},
 
-    {.path = "seed",
-     .flag = "--seed",
-     .type = T::integer,
-     .fallback = "1",
-     .low = 0,
-     .high = 9e15,
-     .help = "seed of every random stream; kept in the result"},
+    kSeed,
 };
 
 }  // namespace

@@ -120,8 +120,7 @@ void put_tiers(report::Document& d, const serve::Pool& pool, const serve::Metric
 Result<double> expert_imbalance_of(const Settings& s, const model::Model& model, const step::Placement& placement) {
   constexpr const char* kPath = "placement.expert_imbalance";
   if (!s.has(kPath)) return 0.0;
-  const bool experts = std::any_of(model.kinds.begin(), model.kinds.end(), [](const auto& k) { return k.layer.moe.has_value(); });
-  if (!experts || placement.ep == 1)
+  if (!model::has_experts(model) || placement.ep == 1)
     return fail(s.error(kPath, "has no effect without experts spread over ranks", "a model with experts, ep above 1"));
   if (s.number(kPath) > placement.ep)
     return fail(s.error(kPath, fmt::format("{} is more than {} ranks can be off", s.number(kPath), placement.ep),

@@ -247,6 +247,25 @@ double cache_uncertainty(double bytes) {
   return std::min(1.0, std::max(0.03, kReserve / std::max(1.0, bytes)));
 }
 
+bool near_kv_limit(std::int64_t preemptions, double kv_peak, double unsure) {
+  return preemptions > 0 || kv_peak > std::min(0.9, 1 / (1 + unsure));
+}
+
+Result<Intervals> with_other_caches(const Means& here, std::int64_t blocks, double unsure, std::int64_t least,
+                                    const std::function<Result<Means>(std::int64_t blocks)>& run) {
+  Intervals out;
+  const auto widen = [](Interval& i, double other, double at) {
+    if (at > 0 && other > 0) i = {std::min(i.low, other / at), std::max(i.high, other / at)};
+  };
+  for (const double factor : {1 / (1 + unsure), 1 + unsure}) {
+    JEVONS_TRY(const Means other, run(std::max(least, std::int64_t(double(blocks) * factor))));
+    widen(out.tpot, other.tpot_s, here.tpot_s);
+    widen(out.ttft, other.ttft_s, here.ttft_s);
+    widen(out.output_tok_s, other.output_tok_s, here.output_tok_s);
+  }
+  return out;
+}
+
 Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors) {
   const double host = served.host_request(p.of->engine) * (factors != nullptr ? factors->prompt : 1);
   if (p.of->disaggregated) return two_stations(p, served, host);
@@ -265,35 +284,33 @@ Result<Prediction> simulate(const Prepared& p, const step::Served& served, const
   options.max_context = std::int64_t(c.nominal_isl + c.nominal_osl) + 64;
   const step::StepForm form = step::form_of(time, options);
   policy.max_num_seqs = options.max_batch;
-  const auto run = [&](std::int64_t blocks) -> Result<serve::Metrics> {
+  std::int64_t preemptions = 0;
+  double kv_peak = 0;
+  const auto run = [&](std::int64_t blocks) -> Result<Means> {
     serve::Deployment d;
     d.pools.push_back({policy, &form, blocks, 1, 1, p.placement.accelerators(), ranks, p.cache.capped});
     JEVONS_TRY(const serve::Simulation sim, serve::simulate(d, w));
-    return serve::measure(sim, d, w);
+    const serve::Metrics m = serve::measure(sim, d, w);
+    preemptions = m.preemptions;
+    kv_peak = m.kv_peak;
+    // Throughput by Little's law over both latencies, as the measured one is.
+    return Means{m.tpot.mean, m.ttft.mean, c.concurrency * c.osl / (m.ttft.mean + (c.osl - 1) * m.tpot.mean)};
   };
-  // Throughput by Little's law over both latencies, as the measured one is.
-  const auto output = [&](double ttft, double tpot) { return c.concurrency * c.osl / (ttft + (c.osl - 1) * tpot); };
-  JEVONS_TRY(const serve::Metrics m, run(p.cache.blocks));
+  JEVONS_TRY(const Means here, run(p.cache.blocks));
   Prediction out{&c};
-  out.tpot_s = m.tpot.mean;
-  out.ttft_s = m.ttft.mean;
-  out.output_tok_s = output(out.ttft_s, out.tpot_s);
+  out.tpot_s = here.tpot_s;
+  out.ttft_s = here.ttft_s;
+  out.output_tok_s = here.output_tok_s;
   out.blocks = double(p.cache.blocks);
   const double whole = c.isl + c.osl;
   out.fit = std::floor(double(p.cache.blocks) * p.policy.block_size / whole) * ranks;
   out.memory_binds = out.fit < p.concurrency;
-  out.preemptions = m.preemptions;
+  out.preemptions = preemptions;
   const double unsure = cache_uncertainty(double(p.cache.blocks) * p.cache.block_bytes);
-  out.near_limit = out.memory_binds || out.preemptions > 0 || m.kv_peak > 0.9 || m.kv_peak > 1 / (1 + unsure);
+  out.near_limit = out.memory_binds || near_kv_limit(preemptions, kv_peak, unsure);
   if (out.near_limit) {
     const auto least = std::int64_t(std::ceil(whole / p.policy.block_size)) + 1 + serve::capped_blocks(p.cache.capped, std::int64_t(whole));
-    for (const double factor : {1 / (1 + unsure), 1 + unsure}) {
-      JEVONS_TRY(const serve::Metrics other, run(std::max(least, std::int64_t(out.blocks * factor))));
-      const auto widen = [](Interval& i, double ratio) { i = {std::min(i.low, ratio), std::max(i.high, ratio)}; };
-      widen(out.capacity.tpot, other.tpot.mean / out.tpot_s);
-      widen(out.capacity.ttft, other.ttft.mean / out.ttft_s);
-      widen(out.capacity.output_tok_s, output(other.ttft.mean, other.tpot.mean) / out.output_tok_s);
-    }
+    JEVONS_TRY(out.capacity, with_other_caches(here, p.cache.blocks, unsure, least, run));
   }
   out.corrected = factors != nullptr;
   return out;

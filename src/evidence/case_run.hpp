@@ -1,6 +1,7 @@
 #pragma once
 // One measured serving point as a deployment of the simulator: the same step times, cache blocks, engine rules and closed loop as a user's
 // run.
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -55,6 +56,15 @@ std::optional<std::string> breaks_physics(const Prepared& p);
 /// How much larger or smaller a rank's cache may be than these bytes, as a factor less one, nine times of ten: what start-up logs miss by
 /// (docs/memory.md), 2 GiB of reserve and never less than 3 %.
 double cache_uncertainty(double bytes);
+/// Somebody was preempted, or the peak share of the cache in use leaves no room for that uncertainty, or less than a tenth.
+bool near_kv_limit(std::int64_t preemptions, double kv_peak, double unsure);
+
+struct Means {
+  double tpot_s = 0, ttft_s = 0, output_tok_s = 0;
+};
+/// Factors on the means of a run with `blocks` cache blocks that it has with as much less and more of them as their number is unsure.
+Result<Intervals> with_other_caches(const Means& here, std::int64_t blocks, double unsure, std::int64_t least,
+                                    const std::function<Result<Means>(std::int64_t blocks)>& run);
 
 /// The simulated benchmark under these constants, with the factors of the case's own block where there are some.
 Result<Prediction> simulate(const Prepared& p, const step::Served& served, const step::BlockFactors* factors = nullptr);

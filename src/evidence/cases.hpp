@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "step/placement.hpp"
+#include "step/served_blocks.hpp"
 
 namespace jevons::evidence {
 
@@ -35,7 +36,7 @@ struct Case {
 
   std::string format() const { return weights.empty() ? "native" : weights; }
   /// What the versioned corrections are keyed by.
-  std::string block() const { return model + "/" + accelerator + "/" + engine + "/" + format() + "/" + engine_version; }
+  std::string block() const { return step::block_key(model, accelerator, engine, format(), engine_version); }
 };
 
 /// Reads the cases format. Rows under another load than a concurrency are listed in `passed_over` with the reason.

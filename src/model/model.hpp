@@ -127,6 +127,9 @@ struct Model {
   void add(Layer layer);
 };
 
+/// Some layer has routed experts.
+bool has_experts(const Model& model);
+
 /// Start of Model::native_weights where a config is quantized in a way that has no scheme here: its bytes are not guessed.
 inline constexpr std::string_view kUnknownQuantization = "unknown quantization: ";
 

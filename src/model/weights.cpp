@@ -32,16 +32,16 @@ constexpr F kQ4{"q4_k", 4.5, Op::bf16};
 constexpr F kUniform[] = {kBf16, kFp8, kFp8Tensor, kMxfp8, kInt8, kGptq, kAwq, kQ8, kQ6, kQ4};
 constexpr F kExpertsOnly[] = {kNvfp4, kMxfp4, kInt4};
 
-bool has_experts(const Model& m) {
-  return std::any_of(m.kinds.begin(), m.kinds.end(), [](const LayerKind& k) { return k.layer.moe.has_value(); });
-}
-
 double bits_of(const WeightScheme& s, Group g) {
   const bool fp32 = s.fp32_extras && (g == Group::hc || g == Group::sink || g == Group::bias);
   return fp32 ? 32 : format_of(s, g).bits;
 }
 
 }  // namespace
+
+bool has_experts(const Model& m) {
+  return std::any_of(m.kinds.begin(), m.kinds.end(), [](const LayerKind& k) { return k.layer.moe.has_value(); });
+}
 
 Result<WeightScheme> weight_scheme(const Model& m, std::string_view wanted) {
   if (wanted == "native" && m.native_weights.starts_with(kUnknownQuantization)) {

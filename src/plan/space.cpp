@@ -72,12 +72,7 @@ void add_shape(Space& s, const Knobs& k, const Budget& budget, std::vector<Part>
     shape.watts += n * c.watts;
     shape.capital += n * c.capital;
     if (p.role == Role::decode) {
-      const Design& d = c.replica->design();
-      for (const auto& g : d.subject->cache) {  // every rank of the receiver takes what it holds
-        const double held = step::rank_share(g, d.placement) * d.placement.tp;
-        shape.handover.bytes_per_token += held * model::cache_slope(std::span(&g, 1));
-        shape.handover.bytes_fixed += held * model::cache_fixed(std::span(&g, 1));
-      }
+      shape.handover = serve::handover_of(*c.replica->design().subject, c.replica->design().placement);
       shape.handover.overlapped_layers = k.overlapped_layers;
     }
   }
@@ -134,7 +129,7 @@ void split_shapes(Space& s, const Knobs& k, const Budget& b, bool closed) {
 
 std::vector<step::Placement> placements(const model::Model& m, const catalog::Accelerator& chip, const Knobs& k, int accelerators) {
   const int domain = std::max(1, int(chip.scaleup_domain.value_or(1)));
-  const bool experts = std::any_of(m.kinds.begin(), m.kinds.end(), [](const auto& kind) { return kind.layer.moe.has_value(); });
+  const bool experts = model::has_experts(m);
   const bool sized = !k.tp.empty() || !k.dp.empty();
   const auto sizes = [&](const std::vector<int>& given, int most) {
     std::vector<int> v = given;

@@ -134,7 +134,7 @@ std::vector<LeverInUse> levers_in_use(const Frame& f) {
     return std::any_of(m.kinds.begin(), m.kinds.end(), [&](const auto& k) { return test(k.layer); });
   };
   const bool csa = any_kind([](const model::Layer& l) { return std::holds_alternative<model::Csa>(l.attention); });
-  const bool experts = any_kind([](const model::Layer& l) { return l.moe.has_value(); });
+  const bool experts = model::has_experts(m);
   if (differs(with_gqa(m, 8), m))
     out.push_back({Lever::attention, csa ? "compressed attention" : "latent attention (MLA)", "GQA-8, heads of 128"});
   if (differs(without_sparsity(m), m)) out.push_back({Lever::sparsity, "sparse attention (top-k)", "dense attention"});

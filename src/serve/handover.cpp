@@ -7,8 +7,19 @@
 #include <algorithm>
 
 #include "serve/replica.hpp"
+#include "serve/simulate.hpp"
 
 namespace jevons::serve {
+
+Handover handover_of(const step::Subject& receiver, const step::Placement& placement) {
+  Handover h;
+  for (const auto& g : receiver.cache) {
+    const double ranks = step::rank_share(g, placement) * placement.tp;
+    h.bytes_per_token += ranks * model::cache_slope(std::span(&g, 1));
+    h.bytes_fixed += ranks * model::cache_fixed(std::span(&g, 1));
+  }
+  return h;
+}
 
 // The prompt is done: out of the batch, but its blocks stay until another replica has read them.
 void Replica::keep(Slot s) {

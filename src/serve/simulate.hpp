@@ -46,6 +46,10 @@ struct Handover {
   int overlapped_layers = 0;
 };
 
+/// What a sequence's cache takes to a replica of this placement: every rank of a tensor-parallel group fetches what it holds, so that a
+/// latent is read by each of them.
+Handover handover_of(const step::Subject& receiver, const step::Placement& placement);
+
 struct Deployment {
   std::vector<Pool> pools;
   Routing routing = Routing::least_outstanding;

@@ -13,7 +13,9 @@ struct BlockFactors {
   double prompt = 1;  // on what prompt tokens add, and on the host time of a request
   double cases = 0;   // measured points behind them
 };
-/// By "model/accelerator/engine/weights/version".
+/// "model/accelerator/engine/weights/version".
+std::string block_key(std::string_view model, std::string_view accelerator, std::string_view engine, std::string_view weights,
+                      std::string_view version);
 using ServedBlocks = std::map<std::string, BlockFactors, std::less<>>;
 /// From catalog/efficiency/served-blocks.yaml. Errors: the file is missing.
 Result<ServedBlocks> served_blocks(const catalog::Catalog& catalog);
