@@ -105,15 +105,10 @@ Result<std::optional<double>> memory_part(const Settings& s, const catalog::Thin
   return chip.attribute("memory_type").ends_with("unified") ? std::optional(1.0) : std::nullopt;
 }
 
-// The workload of one user, who waits for each answer before the next request.
-Result<traffic::Workload> one_user(const Settings& s) {
-  plan::Load load;
-  load.seed = {std::uint64_t(s.integer("seed"))};
-  JEVONS_TRY(load.users.input, traffic::parse_law(s.text("workload.lengths"), s.number("workload.isl"), "workload.lengths"));
-  JEVONS_TRY(load.users.output, traffic::parse_law(s.text("workload.lengths"), s.number("workload.osl"), "workload.lengths"));
-  load.users.shared_prompt_tokens = std::int32_t(s.integer("workload.shared_system_prompt_length"));
-  load.prefix_hit_rate = s.number("workload.prefix_hit_rate");
-  load.warmup_rounds = int(s.integer("load.warmup_rounds"));
+// The plan's workload of one user, who waits for each answer before the next request.
+Result<traffic::Workload> one_user(const PlanQuestion& p) {
+  plan::Load load = p.load;
+  load.block_tokens = plan::Load{}.block_tokens;  // the device's own, not the cloud's
   return plan::closed_load(load, 1);
 }
 
@@ -121,7 +116,7 @@ Result<traffic::Workload> one_user(const Settings& s) {
 Result<void> put_device(const Context& c, const PlanQuestion& p, const model::Model& m, const catalog::Thing& chip, plan::EdgeQuestion& q) {
   const Settings& s = p.settings;
   JEVONS_TRY(const step::Subject subject, plan::subject_of(m, chip, {s.text("device.weights"), "native"}));
-  JEVONS_TRY(const traffic::Workload one, one_user(s));
+  JEVONS_TRY(const traffic::Workload one, one_user(p));
   plan::Design design{.subject = &subject, .max_context = p.max_context};
   for (std::size_t r = 0; r < one.requests.size(); ++r)
     design.max_context = std::max(design.max_context, std::int64_t(one.requests.input_tokens[r]) + one.requests.output_tokens[r]);
